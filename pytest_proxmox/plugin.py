@@ -1,0 +1,1 @@
+"""The composition root: pytest hooks of a few lines, fixture rooms by name."""
