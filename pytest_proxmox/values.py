@@ -166,8 +166,10 @@ class Upid:
         match = _UPID.fullmatch(text)
         if match is None:
             raise InvalidValue(f'"{text}" is not a UPID', hint="It starts with UPID:<node>:")
-        numbers = (int(match[name], 16) for name in ("pid", "pstart", "starttime"))
-        return cls(NodeName(match["node"]), *numbers, match["type"], match["id"], match["user"])
+        pid, pstart, starttime = (int(match[name], 16) for name in ("pid", "pstart", "starttime"))
+        return cls(
+            NodeName(match["node"]), pid, pstart, starttime, match["type"], match["id"], match["user"]
+        )
 
     def __str__(self) -> str:
         return (
