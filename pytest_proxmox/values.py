@@ -168,7 +168,13 @@ class Upid:
             raise InvalidValue(f'"{text}" is not a UPID', hint="It starts with UPID:<node>:")
         pid, pstart, starttime = (int(match[name], 16) for name in ("pid", "pstart", "starttime"))
         return cls(
-            NodeName(match["node"]), pid, pstart, starttime, match["type"], match["id"], match["user"]
+            NodeName(match["node"]),
+            pid,
+            pstart,
+            starttime,
+            match["type"],
+            match["id"],
+            match["user"],
         )
 
     def __str__(self) -> str:
