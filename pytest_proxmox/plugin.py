@@ -1,1 +1,168 @@
 """The composition root: pytest hooks of a few lines, fixture rooms by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from pytest_proxmox import config as tables
+from pytest_proxmox import envfile, marks
+from pytest_proxmox.errors import UserMistake
+from pytest_proxmox.run import ProxmoxWarning, Run
+
+pytest_plugins = ["pytest_proxmox.fixtures.proxmox"]
+
+_ENVIRONMENT = pytest.StashKey[tuple[Mapping[str, str], Mapping[str, str]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add every row of the table as a flag and an ini key."""
+    group = parser.getgroup("proxmox", "Proxmox VE")
+    for option in tables.OPTIONS:
+        group.addoption(
+            option.flag, dest=_dest(option), metavar=option.metavar, help=option.help, default=None
+        )
+        parser.addini(option.ini, option.help, default=None)
+    parser.addini(
+        tables.AUTO_ASYNCIO,
+        "give async tests marked integration or real_proxmox the asyncio mark (default: true)",
+        type="bool",
+        default=True,
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Read ``.env.test`` before any conftest looks at the environment."""
+    _environment(early_config)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Resolve the settings: a value that cannot be used ends the run here, with exit code 4."""
+    marks.register(config)
+    try:
+        Run.begin(config, tables.resolve(_sources(config)))
+    except UserMistake as exc:
+        raise pytest.UsageError(str(exc)) from exc
+    if not _is_worker(config) and envfile.is_tracked(config.rootpath):
+        _warn(
+            config,
+            f"git tracks {tables.ENV_FILE}, which may hold passwords "
+            f"({config.rootpath / tables.ENV_FILE}). Run: git rm --cached {tables.ENV_FILE}",
+        )
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Show each setting with its source; with ``-v`` also what nobody set."""
+    lines = tables.describe(Run.of(config).settings, defaults=config.get_verbosity() > 0)
+    return [f"proxmox: {line}" for line in lines]
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class,
+) -> Generator[None, Any, Any]:
+    """Mark async tests for asyncio before pytest-asyncio looks at them."""
+    made = yield
+    if _marks_asyncio(collector.config):
+        for item in made if isinstance(made, list) else [made]:
+            marks.make_asyncio(item)
+    return made
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs a real Proxmox where nobody named one; refuse marks that mean nothing."""
+    if Run.of(config).settings.host is None:
+        marks.skip_real(items)
+    for item in items:
+        marks.vmid_count(item)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what an xdist worker found."""
+    Run.of(node.config).take_over(getattr(node, "workeroutput", {}))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let the exit status tell of mistakes and of guests that are left."""
+    run = Run.of(session.config)
+    run.hand_over(session.config)
+    session.exitstatus = run.exit_status(int(session.exitstatus))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Name what stopped the run, and each guest that is left with the command that frees it."""
+    run = Run.of(config)
+    if run.leftovers:
+        terminalreporter.section("left on Proxmox", red=True, bold=True)
+        terminalreporter.write("".join(f"{line}\n" for line in run.leftovers))
+    if run.mistake is not None:
+        terminalreporter.write_line(f"ERROR: {run.mistake}", red=True)
+
+
+def _dest(option: tables.Option) -> str:
+    return f"proxmox_option_{option.name}"
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _marks_asyncio(config: pytest.Config) -> bool:
+    return bool(config.getini(tables.AUTO_ASYNCIO)) and config.pluginmanager.hasplugin("asyncio")
+
+
+def _environment(config: pytest.Config) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The real environment and the file's variables, the latter applied until the run ends."""
+    if _ENVIRONMENT not in config.stash:
+        try:
+            values = envfile.read(config.rootpath)
+        except UserMistake as exc:
+            raise pytest.UsageError(str(exc)) from exc
+        config.stash[_ENVIRONMENT] = (dict(os.environ), values)
+        with ExitStack() as stack:
+            stack.enter_context(envfile.applied(values, os.environ))
+            config.add_cleanup(stack.pop_all().close)
+    return config.stash[_ENVIRONMENT]
+
+
+def _sources(config: pytest.Config) -> tables.Sources:
+    environ, file_values = _environment(config)
+    cli = {option.name: config.getoption(_dest(option)) for option in tables.OPTIONS}
+    ini = {option.name: _ini(config, option) for option in tables.OPTIONS}
+    overrides = config.getoption("override_ini") or []
+    return tables.Sources(
+        cli={name: text for name, text in cli.items() if text is not None},
+        environ=environ,
+        env_file=file_values,
+        ini={name: text for name, text in ini.items() if text is not None},
+        ini_name=config.inipath.name if config.inipath else "ini file",
+        overridden=frozenset(pair.partition("=")[0] for pair in overrides),
+    )
+
+
+def _ini(config: pytest.Config, option: tables.Option) -> str | None:
+    """The ini key's text; a path in it is relative to the file that it stands in."""
+    try:
+        text: str | None = config.getini(option.ini)
+    except (TypeError, ValueError) as exc:  # a TOML value that is no string
+        raise pytest.UsageError(f"{exc}. Write it as a string.") from exc
+    if text and option.takes_path and config.inipath is not None:
+        path = config.inipath.parent / text
+        return str(path) if path.is_file() else text
+    return text
+
+
+def _warn(config: pytest.Config, message: str) -> None:
+    try:
+        config.issue_config_time_warning(ProxmoxWarning(message), stacklevel=2)
+    except ProxmoxWarning as exc:  # the user's filters make it an error: without a traceback
+        raise pytest.UsageError(str(exc)) from exc

@@ -1,0 +1,178 @@
+"""How each setting is spelled: its text in, its value out, a mistake named with its origin.
+
+Every function takes the text and where it came from, and raises ``InvalidValue``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pytest_proxmox.errors import InvalidValue
+from pytest_proxmox.values import NodeName, VmidRange, Volid
+
+DEFAULT_PORT = 8006  # where pveproxy listens
+PRESETS = ("single", "cluster")
+
+Spelling = Callable[[str, str], object]
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+_HOST = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]+))?")
+_BARE_IPV6 = re.compile(r"[0-9a-fA-F.]*(:[0-9a-fA-F.]*){2,}")
+_USER = re.compile(r"(?P<user>[^\s:/@!]+@[A-Za-z][A-Za-z0-9._-]*)(!(?P<token>[A-Za-z][\w.-]*))?")
+_TOKEN = re.compile(r"[A-Za-z][\w.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and, where it was written with one, its port."""
+
+    host: str
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user with its realm, a token's name, or both at once: ``user@realm!name``."""
+
+    user: str | None = None
+    token_name: str | None = None
+
+
+def address(text: str, origin: str) -> Address:
+    """Return the host, and the port where it is given, in ``host``, ``host:port`` or a URL."""
+    bare = text.strip().removeprefix("https://").rstrip("/")
+    if _BARE_IPV6.fullmatch(bare):
+        return Address(bare)
+    match = _HOST.fullmatch(bare)
+    if match is None:
+        shown = "the value" if "@" in text else f'"{text}"'  # it may hold a password
+        raise InvalidValue(f"{shown} is not a host", origin=origin, hint="Write host or host:port")
+    digits = match["port"]
+    return Address(match["host"].strip("[]"), port(digits, origin) if digits else None)
+
+
+def port(text: str, origin: str) -> int:
+    """Return the port number."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535):
+        raise InvalidValue(f'"{text}" is not a port', origin=origin, hint="Use 1 to 65535")
+    return int(text)
+
+
+def url(place: Address) -> str:
+    """Return the https address of a Proxmox at ``place``."""
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    return f"https://{host}:{place.port or DEFAULT_PORT}"
+
+
+def target(text: str, origin: str) -> str:
+    """Return ``simulator``, ``real``, or the https address of a running server."""
+    if text in ("simulator", "real"):
+        return text
+    hint = "Use simulator, real or an address such as https://127.0.0.1:8006"
+    if "@" in text:  # it may hold a password
+        raise InvalidValue("the target's address holds a user", origin=origin, hint=hint)
+    if not text.startswith("https://") or urlsplit(text).path not in ("", "/"):
+        raise InvalidValue(f'"{text}" is not a target', origin=origin, hint=hint)
+    return url(address(text, origin))
+
+
+def account(text: str, origin: str) -> Account:
+    """Return the user in ``user@realm``, with the token's name in ``user@realm!name``."""
+    match = _USER.fullmatch(text)
+    if match is None:
+        raise InvalidValue(
+            f'"{text}" is not a Proxmox user',
+            origin=origin,
+            hint="Write it with its realm, e.g. root@pam",
+        )
+    return Account(match["user"], match["token"])
+
+
+def token_name(text: str, origin: str) -> Account:
+    """Return the token in ``name`` or in its full id ``user@realm!name``."""
+    if _TOKEN.fullmatch(text):
+        return Account(token_name=text)
+    match = _USER.fullmatch(text)
+    if match is None or match["token"] is None:
+        shown = "the value" if "=" in text else f'"{text}"'  # name=secret, pasted as one
+        raise InvalidValue(
+            f"{shown} is not a token's name", origin=origin, hint="Write name or user@realm!name"
+        )
+    return Account(match["user"], match["token"])
+
+
+def verification(text: str, origin: str) -> bool | str:
+    """Return whether certificates are checked, or the file of CA certificates to check with."""
+    if text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    if Path(text).is_file():
+        return text
+    raise InvalidValue(
+        f'"{text}" is neither true nor false nor a file',
+        origin=origin,
+        hint="Use true, false or the path of a file with CA certificates",
+    )
+
+
+def secret(text: str, origin: str) -> str:
+    """Return the text as it is: whatever it holds is never shown."""
+    return text
+
+
+def node(text: str, origin: str) -> NodeName:
+    """Return the node's name."""
+    return NodeName.parse(text, origin=origin)
+
+
+def vmid_range(text: str, origin: str) -> VmidRange:
+    """Return the range written as ``first-last``."""
+    return VmidRange.parse(text, origin=origin)
+
+
+def volume(text: str, origin: str) -> str:
+    """Return a volume id, checked to be ``storage:name``."""
+    return str(Volid.parse(text, origin=origin))
+
+
+def world(text: str, origin: str) -> str:
+    """Return a preset's name, or the path of a world file that can be read."""
+    if text in PRESETS or (Path(text).is_file() and os.access(text, os.R_OK)):
+        return text
+    problem = "cannot be read" if Path(text).exists() else "does not exist"
+    raise InvalidValue(
+        f'world "{text}" is no preset, and a file of that name {problem}',
+        origin=origin,
+        hint=f"Use {', '.join(PRESETS)} or the path of a world file",
+    )
+
+
+def named(what: str, pattern: str, *, example: str) -> Spelling:
+    """Return the spelling of a name that ``pattern`` matches as a whole."""
+
+    def parse(text: str, origin: str) -> str:
+        if re.fullmatch(pattern, text, re.ASCII):
+            return text
+        raise InvalidValue(
+            f'"{text}" is not the name of a {what}', origin=origin, hint=f"E.g. {example}"
+        )
+
+    return parse
+
+
+def one_of(what: str, choices: tuple[str, ...]) -> Spelling:
+    """Return the spelling of a word from a list."""
+
+    def parse(text: str, origin: str) -> str:
+        if text in choices:
+            return text
+        raise InvalidValue(
+            f'"{text}" is not a {what}', origin=origin, hint=f"Use {', '.join(choices)}"
+        )
+
+    return parse
