@@ -1,0 +1,66 @@
+"""The simulator's time. What moves it is the mode; what hangs on it are the tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from pytest_proxmox.clock import Clock, SystemClock
+
+MODES: Final = ("on-poll", "instant", "real", "manual")
+GLANCE_S: Final = 1.0  # what an ordinary read moves the on-poll clock
+BROADCAST_S: Final = 10.0  # how often a node tells the cluster its guests' names and states
+
+
+class SimulatorClock:
+    """Virtual seconds since the epoch, starting at the wall time of the start.
+
+    ``on_move`` is called with the new time whenever it moved: the tasks that are due end there.
+    """
+
+    def __init__(self, mode: str = "on-poll", *, scale: float = 1.0, wall: Clock | None = None):
+        self.mode = mode
+        self.scale = scale
+        self.on_move: Callable[[float], None] = lambda _: None
+        self._wall = wall or SystemClock()
+        self._anchor = self._wall.monotonic()
+        self._now = float(int(self._wall.now()))
+
+    def now(self) -> float:
+        """Return the virtual time in seconds since the epoch."""
+        if self.mode == "real":
+            elapsed = (self._wall.monotonic() - self._anchor) * self.scale
+            return self._now + elapsed
+        return self._now
+
+    def advance(self, duration_s: float) -> None:
+        """Move forward by that many virtual seconds and end the tasks that are due.
+
+        Raises:
+            ValueError: ``duration_s`` is negative.
+        """
+        if duration_s < 0:
+            raise ValueError(f"virtual time cannot go back by {-duration_s} s")
+        self.move_to(self.now() + duration_s)
+
+    def move_to(self, moment: float) -> None:
+        """Move forward to a moment; one that is past already moves nothing."""
+        if moment > self.now():
+            self._anchor, self._now = self._wall.monotonic(), moment
+        self.on_move(self.now())
+
+    def set(self, moment: float) -> None:
+        """Jump to a moment, back as well: for restoring a snapshot."""
+        self._anchor, self._now = self._wall.monotonic(), moment
+
+    def glance(self) -> None:
+        """Move as an ordinary read moves it, and end what is due."""
+        if self.mode == "on-poll":
+            self.move_to(self._now + GLANCE_S)
+        elif self.mode == "real":
+            self.on_move(self.now())
+
+    def last_broadcast(self) -> float:
+        """Return when the nodes last told the cluster about their guests."""
+        now = self.now()
+        return now - now % BROADCAST_S

@@ -1,0 +1,65 @@
+"""From a path to its template in the schema, in time that does not depend on how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote
+
+GREEDY: Final = "volume"  # a volume's name has slashes in it (golden 07 seq 38)
+
+
+@dataclass(slots=True)
+class _Branch:
+    children: dict[str, _Branch] = field(default_factory=dict)
+    parameter: tuple[str, _Branch] | None = None
+    template: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A template and the values of its path parameters."""
+
+    template: str
+    params: dict[str, str]
+
+
+class Router:
+    """A tree of path segments."""
+
+    def __init__(self, templates: Iterable[str]) -> None:
+        self._root = _Branch()
+        for template in templates:
+            self._add(template)
+
+    def _add(self, template: str) -> None:
+        branch = self._root
+        for part in filter(None, template.split("/")):
+            if part.startswith("{"):
+                if branch.parameter is None:
+                    branch.parameter = (part[1:-1], _Branch())
+                branch = branch.parameter[1]
+            else:
+                branch = branch.children.setdefault(part, _Branch())
+        branch.template = template
+
+    def match(self, path: str) -> Match | None:
+        """Return the template of a path, or None; empty segments do not count (golden 02)."""
+        parts = [part for part in unquote(path).split("/") if part]
+        branch, params = self._root, {}
+        for position, part in enumerate(parts):
+            child = branch.children.get(part)
+            if child is None:
+                if branch.parameter is None:
+                    return None
+                name, child = branch.parameter
+                if name == GREEDY:
+                    params[name] = "/".join(parts[position:])
+                    branch = child
+                    break
+                params[name] = part
+            branch = child
+        if branch.template is None:
+            return None
+        return Match(branch.template, params)

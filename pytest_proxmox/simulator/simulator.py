@@ -1,0 +1,199 @@
+"""The embedded Proxmox: one state, one clock, one pipeline; no sockets."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from pytest_proxmox.simulator import populate
+from pytest_proxmox.simulator.access import ROOT, Access
+from pytest_proxmox.simulator.clock import SimulatorClock
+from pytest_proxmox.simulator.faults import Faults
+from pytest_proxmox.simulator.pipeline import Pipeline, Trace
+from pytest_proxmox.simulator.routes import FAMILIES
+from pytest_proxmox.simulator.schema.methods import Schema
+from pytest_proxmox.simulator.state import Guest, Seen, State, Token
+from pytest_proxmox.simulator.tasks import Tasks
+from pytest_proxmox.simulator.wire import Answer, Request
+from pytest_proxmox.simulator.world import PASSWORD, World
+
+CALLS_KEPT: Final = 10_000
+SECRET_WORDS: Final = ("password", "secret", "ticket", "token", "key")
+HIDDEN: Final = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One request that was answered; secrets in ``params`` are replaced by ``***``."""
+
+    method: str
+    path: str
+    template: str
+    params: Mapping[str, Any]
+    user: str
+    status: int
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How to log in to this simulator as root, by password or by a token of root's."""
+
+    user: str
+    password: str = field(repr=False)
+    token_id: str = ""
+    token_secret: str = field(default="", repr=False)
+
+
+class Simulator:
+    """An embedded Proxmox VE. Every method may be called from any thread.
+
+    ``mode`` of the clock is ``on-poll``, ``instant``, ``real`` (times ``scale``) or ``manual``.
+    """
+
+    def __init__(
+        self, world: World | None = None, *, clock: str = "on-poll", scale: float = 1.0
+    ) -> None:
+        self.lock = threading.RLock()
+        self.world = world or World.preset("single")
+        self.clock = SimulatorClock(clock, scale=scale)
+        self.state = State()
+        self.schema = Schema.load()
+        self.access = Access(self.state, self.clock)
+        self.faults = Faults()
+        workers = {name: w for family in FAMILIES for name, w in family.workers.items()}
+        self.tasks = Tasks(self, workers)
+        self.calls: deque[CallRecord] = deque(maxlen=CALLS_KEPT)
+        populate.fill(self, self.world)
+        self.credentials = self._make_credentials()
+        self._pipeline = Pipeline(self, FAMILIES)
+        self._times: dict[str, float] = {}
+        self._fresh = self.snapshot()
+
+    def _make_credentials(self) -> Credentials:
+        """Return root's login, with a token that no list shows: the world did not ask for it."""
+        token = Token(f"{ROOT}!pytest", str(uuid.uuid4()), privsep=False)
+        self.access.house_token = token
+        root = self.state.users.get(ROOT)
+        password = (root.password if root else None) or PASSWORD
+        return Credentials(ROOT, password, token.id, token.secret)
+
+    @property
+    def local_node(self) -> str:
+        """The node that answers: the first one of the world."""
+        return next(iter(self.state.nodes))
+
+    def handle(self, request: Request) -> Answer:
+        """Return the answer to a request; no input makes this raise."""
+        with self.lock:
+            trace = Trace()
+            answer = self._pipeline.answer(request, trace)
+            self._record(request, trace, answer)
+            return answer
+
+    def _record(self, request: Request, trace: Trace, answer: Answer) -> None:
+        params = {
+            key: HIDDEN if any(word in key.lower() for word in SECRET_WORDS) else value
+            for key, value in trace.params.items()
+        }
+        self.calls.append(
+            CallRecord(
+                request.method,
+                trace.path,
+                trace.template,
+                params,
+                trace.auth.name,
+                answer.status,
+                answer.reason,
+                time.time(),
+            )
+        )
+
+    # --- state ------------------------------------------------------------------------------
+
+    def snapshot(self) -> str:
+        """Return the id of a snapshot of the whole state, the clock included."""
+        with self.lock:
+            name = self.state.store.snapshot()
+            self._times[name] = self.clock.now()
+            return name
+
+    def restore(self, name: str) -> None:
+        """Make everything as it was at that snapshot; the list of calls goes on.
+
+        Raises:
+            KeyError: there is no such snapshot.
+        """
+        with self.lock:
+            self.state.store.restore(name)
+            self.clock.set(self._times[name])
+
+    def reset(self) -> None:
+        """Make everything as it was at the start, and forget the calls."""
+        with self.lock:
+            self.restore(self._fresh)
+            self.calls.clear()
+
+    def count(self, name: str, *, start: int = 1, step: int = 1) -> int:
+        """Return the next number of a counter that is part of the state."""
+        key = f"counter.{name}"
+        number: int = self.state.settings.get(key, start - step) + step
+        self.state.settings[key] = number
+        return number
+
+    # --- guests -----------------------------------------------------------------------------
+
+    def guest(self, vmid: int) -> Guest | None:
+        """Return a guest as it is now, or None."""
+        with self.lock:
+            return self.state.guests.get(int(vmid))
+
+    def guests(self) -> list[Guest]:
+        """Return all guests, the lowest VMID first."""
+        with self.lock:
+            return [self.state.guests[vmid] for vmid in sorted(self.state.guests)]
+
+    def plant(self, **guest: Any) -> Guest:
+        """Put a guest into the state as if it had always been there, and return it.
+
+        Takes the keys of a guest in a world file: ``vmid``, ``type``, ``node``, ``status``,
+        ``config``, ``pool``, ``files``.
+
+        Raises:
+            WorldError: a key is wrong, or the VMID is taken.
+        """
+        with self.lock:
+            return populate.plant(self, guest)
+
+    def put_guest(self, guest: Guest) -> Guest:
+        """Store a guest, new or changed, and return it; the cluster hears of it later."""
+        now = self.clock.now()
+        self._unheard(guest.vmid, now)
+        changed = replace(guest, changed=now)
+        self.state.guests[guest.vmid] = changed
+        return changed
+
+    def drop_guest(self, vmid: int) -> None:
+        """Remove a guest with its pool membership."""
+        self._unheard(vmid, self.clock.now())
+        self.state.guests.pop(vmid)
+        self.state.members.pop(vmid)
+
+    def _unheard(self, vmid: int, now: float) -> None:
+        """Keep what the cluster was last told about a guest that changes now."""
+        seen = self.state.seen.get(vmid)
+        if seen is None or seen.at <= self.clock.last_broadcast():
+            self.state.seen[vmid] = Seen(now, self.state.guests.get(vmid))
+
+    def broadcast(self, vmid: int) -> Guest | None:
+        """Return the guest as the cluster last heard of it, or None where it has not yet."""
+        seen = self.state.seen.get(vmid)
+        if seen is not None and seen.at > self.clock.last_broadcast():
+            return seen.guest
+        return self.state.guests.get(vmid)
