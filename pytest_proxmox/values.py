@@ -19,6 +19,7 @@ VMID_MIN = 100  # ids below are reserved by PVE
 VMID_MAX = 999_999_999
 BLOCK_SIZE = 10  # leases are taken in blocks of ten ids that start at a multiple of ten
 
+_DIGITS = re.compile(r"[0-9]{1,9}")
 _NODE = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?")
 _UPID = re.compile(
     r"UPID:(?P<node>[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)"
@@ -41,11 +42,8 @@ class Vmid(int):
         Raises:
             InvalidValue: not a whole number, or outside PVE's limits.
         """
-        try:
-            number = int(text)
-        except ValueError:
-            number = -1
-        if not VMID_MIN <= number <= VMID_MAX or (isinstance(text, str) and text.strip() != text):
+        number = int(text) if _DIGITS.fullmatch(str(text)) else -1
+        if not VMID_MIN <= number <= VMID_MAX:
             raise InvalidValue(
                 f'"{text}" is not a VMID', origin=origin, hint=f"Use {VMID_MIN} to {VMID_MAX}"
             )
