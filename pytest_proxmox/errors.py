@@ -72,3 +72,96 @@ class TaskFailed(TaskError):
 
 class TaskTimeout(TaskError):
     """A task was still running when the caller's patience ended."""
+
+
+class ApiFailure(ProxmoxTestError):
+    """A Proxmox API call failed; ``kind`` and ``code`` are from ``target.failures``.
+
+    ``status`` is None where no answer came at all.
+    """
+
+    def __init__(
+        self, text: str, *, call: str, kind: str, code: str, status: int | None = None
+    ) -> None:
+        self.text = text
+        self.call = call
+        self.kind = kind
+        self.code = code
+        self.status = status
+        answer = "no answer" if status is None else str(status)
+        super().__init__(f"{call}: {answer}: {text}")
+
+
+class ForeignGuest(ProxmoxTestError):
+    """A guest that we cannot prove to be ours: nothing was done to it."""
+
+    def __init__(self, guest: str, reason: str) -> None:
+        self.guest = guest
+        self.reason = reason
+        super().__init__(f"{guest} is not ours, so it was left alone: {reason}")
+
+
+class RangeExhausted(UserMistake):
+    """Every VMID of the range is held, foreign or waits for clean-up."""
+
+
+class LedgerUnusable(UserMistake):
+    """The file that records what tests hold cannot be read or written."""
+
+
+class LeaseError(ProxmoxTestError):
+    """A lease cannot do this step in its state; ``lease`` is its id."""
+
+    def __init__(self, what: str, *, lease: str) -> None:
+        self.lease = lease
+        super().__init__(f"lease {lease}: {what}")
+
+
+class LeftoversRemain(ProxmoxTestError):
+    """Clean-up left something behind; each line says what, why, and how to free it."""
+
+    def __init__(self, leftovers: Sequence[object]) -> None:
+        self.leftovers = tuple(leftovers)
+        lines = "".join(f"\n  {leftover}" for leftover in self.leftovers)
+        super().__init__(f"{len(self.leftovers)} left on the Proxmox after clean-up:{lines}")
+
+
+class DatabaseRefused(UserMistake):
+    """A database URL is not marked as a test database, or cannot be used as one."""
+
+
+class IsolationError(ProxmoxTestError):
+    """The database isolation of a test cannot be kept, or was broken."""
+
+
+class SessionsEntangled(IsolationError):
+    """A rollback would take the work of another session with it."""
+
+
+class StaleTransaction(IsolationError):
+    """A session goes on with a transaction of a test that has ended."""
+
+
+class EscapedCommit(IsolationError):
+    """Something commits outside the test's transaction; ``statement`` is what it wrote."""
+
+    def __init__(self, what: str, *, statement: str = "", place: str = "") -> None:
+        self.statement = statement
+        self.place = place
+        super().__init__(what)
+
+
+class StateChanged(ProxmoxTestError):
+    """The database is not what it was, or is not consistent; ``findings`` says where."""
+
+    def __init__(self, what: str, *, findings: Sequence[str]) -> None:
+        self.findings = tuple(findings)
+        super().__init__(what + "".join(f"\n    {line}" for line in self.findings))
+
+
+class CleanupFailed(ProxmoxTestError):
+    """Rows could not be removed in bounded time; ``table`` is the one that was held."""
+
+    def __init__(self, what: str, *, table: str) -> None:
+        self.table = table
+        super().__init__(what)
