@@ -1,0 +1,38 @@
+"""``python -m benchmarks [NAME ...]``: runs every module here that has a ``main()``."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks import harness
+
+
+def benchmarks() -> dict[str, Callable[[], Sequence[harness.Row]]]:
+    """Return each benchmark's ``main`` by the name of its module."""
+    found = {}
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if module.name != "__main__":
+            main = getattr(importlib.import_module(f"benchmarks.{module.name}"), "main", None)
+            if main is not None:
+                found[module.name] = main
+    return found
+
+
+def select(names: Sequence[str]) -> list[Callable[[], Sequence[harness.Row]]]:
+    """Return the benchmarks of these names, or all of them when none is given.
+
+    Raises:
+        SystemExit: a name that no benchmark has.
+    """
+    known = benchmarks()
+    if unknown := set(names) - known.keys():
+        sys.exit(f"no benchmark {', '.join(sorted(unknown))}. There are: {', '.join(known)}")
+    return [known[name] for name in names or known]
+
+
+if __name__ == "__main__":
+    sys.exit(harness.run(select(sys.argv[1:])))
