@@ -1,0 +1,20 @@
+"""What every test of this project gets."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+# A shared machine is slow at random moments: time is bounded by faulthandler_timeout instead.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the developer's own PROXMOX_* variables from the runs that a test starts."""
+    for name in [name for name in os.environ if name.startswith("PROXMOX_")]:
+        monkeypatch.delenv(name)
