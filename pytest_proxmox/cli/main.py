@@ -1,0 +1,72 @@
+"""The command ``pytest-proxmox``: finds the subcommand's module and lets it run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn, Protocol, cast
+
+from pytest_proxmox import __version__
+from pytest_proxmox.errors import UserMistake
+
+BAD_INPUT = 2
+
+COMMANDS = {
+    "serve": "serve the embedded Proxmox over HTTPS until it is told to stop",
+}
+
+
+class Command(Protocol):
+    """What each module of this package offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's own flags."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it, and return the exit status."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line: what is wrong, not how everything works."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit status 2."""
+        self.exit(BAD_INPUT, f"{self.prog}: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, 1 for findings, 2 for bad input."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser(given)
+    args = parser.parse_args(given)
+    if args.command is None:
+        parser.print_help()
+        return BAD_INPUT
+    try:
+        return _command(args.command).run(args)
+    except UserMistake as exc:
+        print(f"{parser.prog} {args.command}: {exc}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return 130  # what a shell reports for Ctrl-C
+
+
+def _parser(given: Sequence[str]) -> Parser:
+    """The parser; only the module of the command that is asked for is imported."""
+    parser = Parser(
+        prog="pytest-proxmox",
+        description="Test software for Proxmox VE against an embedded or a real one.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands: Any = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, text in COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        if name in given:
+            _command(name).add_arguments(sub)
+    return parser
+
+
+def _command(name: str) -> Command:
+    return cast(Command, import_module(f"pytest_proxmox.cli.{name}"))
