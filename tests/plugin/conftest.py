@@ -1,0 +1,64 @@
+"""Whole worlds for the plugin's tests: a project in a folder of its own, run by pytest."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+INI = """\
+[pytest]
+asyncio_mode = strict
+asyncio_default_fixture_loop_scope = function
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project that has the plugin installed and nothing else set up."""
+
+    pytester: pytest.Pytester
+
+    @property
+    def path(self) -> Path:
+        """Its root folder."""
+        return self.pytester.path
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file, its indentation kept as it is."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def ini(self, *lines: str) -> None:
+        """Set these lines in the ini file, below those that quieten pytest-asyncio."""
+        self.write("tox.ini", INI + "".join(f"{line}\n" for line in lines))
+
+    def run(self, *args: str) -> pytest.RunResult:
+        """Run pytest in this process."""
+        return self.pytester.runpytest_inprocess("-p", "no:randomly", *args)
+
+    def run_apart(self, *args: str) -> pytest.RunResult:
+        """Run pytest in a process of its own."""
+        return self.pytester.runpytest_subprocess("-p", "no:randomly", *args)
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """An empty project, with none of the machine's own Proxmox settings."""
+    for name in os.environ:
+        if name.startswith("PROXMOX_"):
+            monkeypatch.delenv(name)
+    made = Project(pytester)
+    made.ini()
+    return made
+
+
+@pytest.fixture(params=[(), ("-n", "2")], ids=["alone", "xdist"])
+def how(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """The arguments for a run in one process, and for one with two workers."""
+    arguments: tuple[str, ...] = request.param
+    return arguments

@@ -1,0 +1,88 @@
+"""Marks: registered for strict runs, skipped where nobody named a real Proxmox."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_proxmox.config import MARKERS, REAL_SKIP_REASON
+from tests.plugin.conftest import Project
+
+REAL = """
+import pytest
+
+@pytest.mark.real_proxmox
+def test_real(): pass
+
+def test_other(): pass
+"""
+
+
+@pytest.mark.parametrize("name", [name.partition("(")[0] for name, _ in MARKERS])
+def test_mark_is_known_to_strict_runs(project: Project, name: str) -> None:
+    argument = "(size=1)" if name == "vmid_range" else ""
+    project.write(
+        "test_it.py", f"import pytest\n@pytest.mark.{name}{argument}\ndef test_it(): pass\n"
+    )
+    result = project.run("--strict-markers")
+    assert result.ret == pytest.ExitCode.OK
+
+
+def test_marks_are_listed_with_what_they_mean(project: Project) -> None:
+    result = project.run("--markers")
+    for name, text in MARKERS:
+        result.stdout.fnmatch_lines([f"@pytest.mark.{name}: {text}"])
+
+
+def test_real_tests_are_skipped_with_the_plans_reason(
+    project: Project, how: tuple[str, ...]
+) -> None:
+    project.write("test_it.py", REAL)
+    result = project.run(*how, "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines([f"SKIPPED * {REAL_SKIP_REASON}"])
+    assert REAL_SKIP_REASON == "Real Proxmox integration tests require PROXMOX_HOST env var"
+
+
+@pytest.mark.parametrize("source", ["environment", "env file", "option"])
+def test_host_alone_lets_real_tests_run(
+    project: Project, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    project.write("test_it.py", REAL)
+    args: list[str] = []
+    if source == "environment":
+        monkeypatch.setenv("PROXMOX_HOST", "pve.lan")
+    elif source == "env file":
+        project.write(".env.test", "PROXMOX_HOST=pve.lan\n")
+    else:
+        args = ["--proxmox-host", "pve.lan"]
+    result = project.run(*args)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["proxmox: simulator (default)", "proxmox: real_proxmox tests, host*"]
+    )
+
+
+@pytest.mark.parametrize("arguments", ["", "size=0", "size='3'", "size=True", "3, 4", "n=3"])
+def test_vmid_range_without_a_size_above_0_is_refused(project: Project, arguments: str) -> None:
+    project.write(
+        "test_it.py", f"import pytest\n@pytest.mark.vmid_range({arguments})\ndef test_it(): pass\n"
+    )
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: test_it.py::test_it: the mark vmid_range needs a size*"])
+
+
+def test_installed_pytest_timeout_explains_its_own_mark(project: Project) -> None:
+    project.write(
+        "timeouts.py",
+        "def pytest_configure(config):\n"
+        "    config.addinivalue_line('markers', 'timeout(seconds): the real one')\n",
+    )
+    project.write(
+        "conftest.py",
+        "import timeouts\n"
+        "def pytest_addoption(parser, pluginmanager):\n"
+        "    pluginmanager.register(timeouts, 'timeout')\n",
+    )
+    listed = [line for line in project.run("--markers").outlines if "mark.timeout" in line]
+    assert listed == ["@pytest.mark.timeout(seconds): the real one"]
