@@ -21,6 +21,7 @@ WORKPLACE = re.compile(
     r"|\b(?:files\.pythonhosted|pypi|registry\.npmjs|deb\.debian)\.org\b"
 )
 UNNUMBERED_TODO = re.compile(r"\b(?:TODO|FIXME)\b(?!\s*\(#\d+\))")
+JUDGEMENT = re.compile(r"assert|raises|warns|expect\(|fail\(|match_lines|verify|check|suppress")
 FRAGMENT = re.compile(r"(?:\d+|\+[\w-]+)\.(?:added|changed|fixed|removed|security)(?:\.\d+)?\.rst")
 
 
@@ -161,6 +162,18 @@ def stubs(source: Source) -> Iterator[Offence]:
             and ast.unparse(node.exc).startswith("NotImplementedError")
         ):
             yield source.offence(node.lineno, "NotImplementedError: a stub?")
+
+
+def tests_without_judgement(source: Source) -> Iterator[Offence]:
+    """Yield each test that names nothing that could fail it."""
+    in_a_test_file = PurePosixPath(source.path).name.startswith("test_")
+    for name, node in functions(source):
+        if (
+            in_a_test_file
+            and node.name.startswith("test_")
+            and not JUDGEMENT.search(ast.unparse(node))
+        ):
+            yield source.offence(node.lineno, f"{name} asserts nothing")
 
 
 def vmids_made(source: Source) -> Iterator[Offence]:

@@ -45,6 +45,7 @@ FOUND: dict[str, tuple[Rule, str]] = {
     "a sleep": (rules.sleeps, "import time\ntime.sleep(1)"),
     "an imported sleep": (rules.sleeps, "from time import sleep as nap"),
     "a sleep handed over": (rules.sleeps, "wait(sleep=time.sleep)"),
+    "a test that cannot fail": (rules.tests_without_judgement, "def test_it(): claim()"),
     "a Vmid made": (rules.vmids_made, "v = Vmid(100)"),
     "a Vmid parsed": (rules.vmids_made, "v = Vmid.parse('100')"),
     "a Vmid mapped": (rules.vmids_made, "v = map(Vmid, range(100, 200))"),
@@ -69,18 +70,28 @@ LEFT_ALONE: dict[str, tuple[Rule, str]] = {
     "an error of ours": (rules.stubs, "raise LookupError('x')"),
     "a sleep of the clock port": (rules.sleeps, "clock.sleep(1)"),
     "an asyncio sleep": (rules.sleeps, "asyncio.sleep(1)"),
+    "a test that asserts": (rules.tests_without_judgement, "def test_it(): assert claim()"),
+    "a test that expects an error": (
+        rules.tests_without_judgement,
+        "def test_it():\n    with pytest.raises(OSError): claim()",
+    ),
     "a Vmid as a type": (rules.vmids_made, "def f(v: Vmid) -> Vmid: return isinstance(v, int)"),
 }
 
 
+def _planted(rule: Rule, text: str) -> Source:
+    in_tests = rule is rules.tests_without_judgement
+    return Source("tests/unit/test_it.py" if in_tests else "pytest_proxmox/it.py", text)
+
+
 @pytest.mark.parametrize(("rule", "text"), FOUND.values(), ids=FOUND.keys())
 def test_rule_finds(rule: Rule, text: str) -> None:
-    assert list(rule(Source("pytest_proxmox/planted.py", text)))
+    assert list(rule(_planted(rule, text)))
 
 
 @pytest.mark.parametrize(("rule", "text"), LEFT_ALONE.values(), ids=LEFT_ALONE.keys())
 def test_rule_leaves_alone(rule: Rule, text: str) -> None:
-    assert not list(rule(Source("pytest_proxmox/planted.py", text)))
+    assert not list(rule(_planted(rule, text)))
 
 
 def test_a_function_over_the_aim_is_listed_by_path_and_name() -> None:
