@@ -12,7 +12,7 @@ import pytest
 from pytest_proxmox import config as tables
 from pytest_proxmox import envfile, marks
 from pytest_proxmox.errors import UserMistake
-from pytest_proxmox.run import ProxmoxWarning, Run
+from pytest_proxmox.invocation import Invocation, ProxmoxWarning
 
 pytest_plugins = ["pytest_proxmox.fixtures.proxmox"]
 
@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Resolve the settings: a value that cannot be used ends the run here, with exit code 4."""
     marks.register(config)
     try:
-        Run.begin(config, tables.resolve(_sources(config)))
+        Invocation.begin(config, tables.resolve(_sources(config)))
     except UserMistake as exc:
         raise pytest.UsageError(str(exc)) from exc
     if not _is_worker(config) and envfile.is_tracked(config.rootpath):
@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Show each setting with its source; with ``-v`` also what nobody set."""
-    lines = tables.describe(Run.of(config).settings, defaults=config.get_verbosity() > 0)
+    lines = tables.describe(Invocation.of(config).settings, defaults=config.get_verbosity() > 0)
     return [f"proxmox: {line}" for line in lines]
 
 
@@ -76,7 +76,7 @@ def pytest_pycollect_makeitem(
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what needs a real Proxmox where nobody named one; refuse marks that mean nothing."""
-    if Run.of(config).settings.host is None:
+    if Invocation.of(config).settings.host is None:
         marks.skip_real(items)
     for item in items:
         marks.vmid_count(item)
@@ -85,13 +85,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take over what an xdist worker found."""
-    Run.of(node.config).take_over(getattr(node, "workeroutput", {}))
+    Invocation.of(node.config).take_over(getattr(node, "workeroutput", {}))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Let the exit status tell of mistakes and of guests that are left."""
-    run = Run.of(session.config)
+    run = Invocation.of(session.config)
     run.hand_over(session.config)
     session.exitstatus = run.exit_status(int(session.exitstatus))
 
@@ -100,7 +100,7 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Name what stopped the run, and each guest that is left with the command that frees it."""
-    run = Run.of(config)
+    run = Invocation.of(config)
     if run.leftovers:
         terminalreporter.section("left on Proxmox", red=True, bold=True)
         terminalreporter.write("".join(f"{line}\n" for line in run.leftovers))

@@ -81,7 +81,7 @@ def test_warning_that_is_an_error_ends_the_run_with_one_line(tracked: Project) -
 
 
 def test_warning_can_be_filtered_by_its_class(tracked: Project) -> None:
-    result = tracked.run_apart("-W", "ignore::pytest_proxmox.run.ProxmoxWarning")
+    result = tracked.run_apart("-W", "ignore::pytest_proxmox.invocation.ProxmoxWarning")
     result.assert_outcomes(passed=1, warnings=0)
 
 

@@ -1,4 +1,4 @@
-"""One pytest run: its settings, and what makes it end with a mistake or with leftovers."""
+"""One pytest invocation: its settings, and what makes it end with a mistake or with leftovers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pytest_proxmox.config import Settings
     from pytest_proxmox.errors import UserMistake
 
-_KEY = pytest.StashKey["Run"]()
+_KEY = pytest.StashKey["Invocation"]()
 _WORKER_OUTPUT = "pytest_proxmox"
 
 
@@ -20,8 +20,8 @@ class ProxmoxWarning(pytest.PytestWarning):
 
 
 @dataclass
-class Run:
-    """What one process of a run knows; xdist's workers hand theirs to the controller.
+class Invocation:
+    """What one process of an invocation knows; xdist's workers hand theirs to the controller.
 
     ``mistake`` is the user's mistake that stopped the run (exit code 4), ``leftovers`` are
     guests that could not be removed, with the command that frees each (exit code 1).
@@ -32,13 +32,13 @@ class Run:
     leftovers: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, config: pytest.Config) -> Run:
-        """Return the run that this process takes part in."""
+    def of(cls, config: pytest.Config) -> Invocation:
+        """Return what this process knows of its invocation."""
         return config.stash[_KEY]
 
     @classmethod
-    def begin(cls, config: pytest.Config, settings: Settings) -> Run:
-        """Return a new run, found by ``of`` from now on."""
+    def begin(cls, config: pytest.Config, settings: Settings) -> Invocation:
+        """Return a new one, found by ``of`` from now on."""
         run = config.stash[_KEY] = cls(settings)
         return run
 
