@@ -126,7 +126,11 @@ def _is_rule_address(text: str) -> bool:
 
 
 def _is_port_spec(text: str) -> bool:
-    return all(_is_port_range(part) or re.fullmatch(_SERVICE, part) for part in text.split(","))
+    return all(_is_port_range(part) or _is_named_port(part) for part in text.split(","))
+
+
+def _is_named_port(text: str) -> bool:
+    return _is_service(text) and any(map(str.isalpha, text))  # all digits: a number, too big
 
 
 def _is_port_range(text: str) -> bool:

@@ -74,9 +74,9 @@ _PATTERNS: Mapping[str, tuple[str, str]] = {
     "pve-storage-zfs-blocksize": (r"[0-9]+[kKmM]?", _ALIKE + "block size"),
     "pve-dir-override": (r"[a-z]+=[^,;\s]+", _ALIKE + "content directory"),
     "disk-size": (r"[0-9]+(\.[0-9]+)?[KMGT]?", _ALIKE + "disk size: {value}"),  # reported
-    "pve-ha-resource-id": (rf"(ct|vm):[1-9][0-9]{{2,8}}|{_ID}:\S+", _ALIKE + "resource ID"),
+    "pve-ha-resource-id": (r"(ct|vm):[1-9][0-9]{2,8}", _ALIKE + "resource ID"),
     "pve-ha-resource-or-vm-id": (
-        rf"[1-9][0-9]{{2,8}}|(ct|vm):[1-9][0-9]{{2,8}}|{_ID}:\S+",
+        r"((ct|vm):)?[1-9][0-9]{2,8}",
         _ALIKE + "resource ID",
     ),
     "pve-ha-node": (rf"{_WORD}(:[0-9]+)?", _ALIKE + "node with priority"),

@@ -62,7 +62,7 @@ class Verifier:
 
 
 def specs(parameters: Facts) -> dict[str, Facts]:
-    """Return the facts of each parameter by its name, ``net[n]`` written out as net0, net1, …"""
+    """Return the facts of each parameter by its name, ``net[n]`` written out as net0 to net31."""
     return dict(_expanded(_resolved(_merged(parameters).properties)))
 
 
