@@ -146,9 +146,13 @@ class Connection:
             **secret,
             **self._options,
         }
+        if where.is_loopback:
+            arguments.setdefault("proxies", {"https": None, "all": None})
         host = f"[{where.host}]" if ":" in where.host else where.host
         try:
-            return self._opener(host, **arguments)
+            api = self._opener(host, **arguments)
+            self._keep_off_proxies(api)
+            return api
         except AuthenticationError as exc:
             raise self._login_refused(exc) from exc
         except requests.JSONDecodeError as exc:
@@ -163,6 +167,14 @@ class Connection:
             ) from exc
         except (KeyError, TypeError, ValueError) as exc:
             raise self._not_a_proxmox() from exc
+
+    def _keep_off_proxies(self, api: Any) -> None:
+        """Talk to this machine directly: no proxy of HTTPS_PROXY could reach it for us.
+
+        proxmoxer hands ``proxies`` to its login only, and has no public way to its session.
+        """
+        if self.endpoint.is_loopback:
+            api._store["session"].trust_env = False
 
     def _translated(self, exc: ResourceException, verb: str, path: str) -> ProxmoxError:
         reason = str(exc.content).strip() or str(exc.status_message)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from src_app.proxmox.errors import SettingError
@@ -141,6 +142,21 @@ def made(request: ContainerRequest, *, upid: str, template: str, storage: str) -
         "root_password": request.root_password,
         "docker_preinstalled": False,
     }
+
+
+def first_address(interfaces: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return the first address, IPv4 before IPv6, that is neither loopback nor link-local."""
+    told = (
+        str(address.get("ip-address", ""))
+        for interface in interfaces
+        for address in interface.get("ip-addresses") or []
+    )
+    usable = [
+        address
+        for address in map(ip_address, filter(None, told))
+        if not address.is_loopback and not address.is_link_local
+    ]
+    return str(min(usable, key=lambda address: address.version)) if usable else None
 
 
 def _normalised(config: Mapping[str, Any]) -> dict[str, Any]:

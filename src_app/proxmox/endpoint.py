@@ -47,6 +47,11 @@ class Endpoint:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"https://{host}:{self.port}"
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server is on this machine."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectArguments:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from src_app.proxmox.cluster import ClusterMethods
-from src_app.proxmox.container import ContainerRequest, made, parse_vmid
+from src_app.proxmox.container import ContainerRequest, first_address, made, parse_vmid
 from src_app.proxmox.errors import (
     GuestNotFound,
     InvalidRequest,
@@ -185,6 +185,14 @@ class ProxmoxService(SnapshotMethods, ClusterMethods):
             if await asyncio.to_thread(self._remover().is_free, number):
                 return None
             raise
+
+    async def get_lxc_ip(self, node: str, vmid: int) -> str | None:
+        """Return the container's first address that others can reach, ``None`` before it has one.
+
+        Only a running container has any; what its config asks for is not looked at.
+        """
+        listed = await self._get(f"/nodes/{node}/lxc/{parse_vmid(vmid)}/interfaces")
+        return first_address(listed or [])
 
     async def get_lxc_config(self, node: str, vmid: int) -> dict[str, Any]:
         """Return the container's configuration.

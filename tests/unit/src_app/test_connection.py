@@ -242,6 +242,6 @@ def test_patience_is_longer_than_proxmoxs_own_locks() -> None:
 
 def test_ipv6_address_reaches_proxmoxer_in_brackets() -> None:
     opener = Opener({"version": "9"})
-    Connection(Endpoint("::1", 8006, BY_PASSWORD.login, verify=True), opener=opener).open()
+    Connection(Endpoint("2001:db8::1", 8006, BY_PASSWORD.login, verify=True), opener=opener).open()
 
-    assert opener.logins[0]["host"] == "[::1]"
+    assert opener.logins[0]["host"] == "[2001:db8::1]"

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from src_app.proxmox.container import ContainerRequest, Secret, made, parse_vmid
+from src_app.proxmox.container import (
+    ContainerRequest,
+    Secret,
+    first_address,
+    made,
+    parse_vmid,
+)
 from src_app.proxmox.errors import SettingError
 from src_app.proxmox.ownership import nonce_in
 
@@ -105,3 +111,22 @@ def test_root_password_goes_over_the_wire_and_is_never_shown() -> None:
     assert wire(request)["password"] == "s3cret"
     assert result["root_password"] == "s3cret"
     assert "s3cret" not in f"{request!r} {result!r} {Secret('s3cret')!r}"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "expected"),
+    [
+        pytest.param([], None, id="none"),
+        pytest.param(["127.0.0.1", "::1"], None, id="loopback-only"),
+        pytest.param(["fe80::1"], None, id="link-local-only"),
+        pytest.param(["2001:db8::5", "10.0.0.5"], "10.0.0.5", id="ipv4-first"),
+        pytest.param(["2001:db8::5"], "2001:db8::5", id="ipv6"),
+    ],
+)
+def test_address_is_one_that_others_can_reach(addresses: list[str], expected: str | None) -> None:
+    listed = [{"name": "lo", "ip-addresses": []}] + [
+        {"name": "eth0", "ip-addresses": [{"ip-address": address, "prefix": 24}]}
+        for address in addresses
+    ]
+
+    assert first_address(listed) == expected
