@@ -1,0 +1,220 @@
+"""The isolation of one worker's database: installed once, begun and ended for each test."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from functools import cached_property
+from types import CodeType
+from typing import Any
+
+from sqlalchemy import Engine, QueuePool, create_engine, event
+
+from pytest_proxmox.database.bindings import Binding
+from pytest_proxmox.database.escapes import EscapeWatch
+from pytest_proxmox.database.state import Inspector
+from pytest_proxmox.database.stores import Store
+from pytest_proxmox.database.urls import Place
+from pytest_proxmox.database.virtual import Virtual
+from pytest_proxmox.database.wire import Wire
+from pytest_proxmox.errors import DatabaseRefused, EscapedCommit, StateChanged
+
+
+class Isolation:
+    """Leads every engine of the test database to one wire, and watches all others."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        inspector: Inspector,
+        bindings: Sequence[Binding] = (),
+        aliases: Sequence[Place] = (),
+        allow: Sequence[str] = (),
+    ) -> None:
+        self.store = store
+        self.inspector = inspector
+        self.wire = Wire(store.real)
+        self.watch = EscapeWatch(allow=allow)
+        self._bindings = tuple(bindings)
+        self._places = {Place.of(store.url), *aliases} - {Place("sqlite", "", "", ":memory:")}
+        self._given: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._dialects: dict[int, bool] = {}  # id of a dialect -> is the facade of async engines
+        self._slot: Any = None
+        self._saved: Any = None
+        self._counters: tuple[int, ...] | None = None
+        self.engine = self._make_engine(switches=False)
+        self.app_engine = self._make_engine(switches=False)
+        self.facade = self._make_engine(switches=True)
+        self._front = id(self.engine.dialect)
+
+    def _make_engine(self, *, switches: bool) -> Engine:
+        engine = create_engine(self.store.url, poolclass=QueuePool, max_overflow=-1)
+        self._dialects[id(engine.dialect)] = switches
+        return engine
+
+    # -- installation -----------------------------------------------------------------
+
+    def install(self) -> None:
+        """Answer for all engines of the test database from now on."""
+        event.listen(Engine, "do_connect", self._connect)
+        self._route_async()
+        for binding in self._bindings:
+            self._bind(binding)
+        self.watch.install()
+
+    def uninstall(self) -> None:
+        """Leave SQLAlchemy and the application as they were."""
+        self.watch.uninstall()
+        for binding in self._bindings:
+            if binding.swap is not None:
+                binding.swap(binding.bind)
+            if binding.engine is not None:
+                binding.engine.dispose(close=not binding.engine.dialect.is_async)
+        for engine in (self.engine, self.app_engine, self.facade):
+            engine.dispose()
+        event.remove(Engine, "do_connect", self._connect)
+        if self._slot is not None:
+            _async_engine_class().sync_engine = self._slot
+
+    def _bind(self, binding: Binding) -> None:
+        engine = binding.engine
+        mine = self.store.url.get_backend_name()
+        if engine is not None and engine.url.get_backend_name() == mine:
+            self._dialects[id(engine.dialect)] = bool(engine.dialect.is_async)
+            engine.dispose(close=not engine.dialect.is_async)
+        elif binding.swap is not None:
+            binding.swap(self.async_engine if binding.is_async else self.app_engine)
+        else:
+            other = engine.url.get_backend_name() if engine is not None else "nothing"
+            raise DatabaseRefused(
+                f"{binding.name} is an engine of {other}, the test database is {mine}",
+                origin="ini key db_bind",
+                hint=f"Set db_url = {other}, or name the app's SessionLocal instead",
+            )
+
+    @cached_property
+    def async_engine(self) -> Any:
+        """An ``AsyncEngine`` whose sessions share the test's transaction."""
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        lite = self.store.url.get_backend_name() == "sqlite"
+        driver = "sqlite+aiosqlite" if lite else "postgresql+psycopg"
+        engine = create_async_engine(self.store.url.set(drivername=driver))
+        self._dialects[id(self._slot.__get__(engine, type(engine)).dialect)] = True
+        return engine
+
+    def _route_async(self) -> None:
+        kind = _async_engine_class()
+        slot = self._slot = kind.__dict__["sync_engine"]
+
+        def routed(engine: Any) -> Engine:
+            inner: Engine = slot.__get__(engine, type(engine))
+            return self.facade if self._is_ours(inner) else inner
+
+        kind.sync_engine = property(routed, slot.__set__)
+
+    def adopt(self, engine: Engine) -> None:
+        """Lead ``engine`` to the test database whatever its URL says."""
+        self._dialects[id(engine.dialect)] = bool(engine.dialect.is_async)
+
+    def _is_ours(self, engine: Engine) -> bool:
+        return id(engine.dialect) in self._dialects or Place.of(engine.url) in self._places
+
+    def _connect(
+        self, dialect: Any, _record: Any, args: Sequence[Any], params: dict[str, Any]
+    ) -> Virtual | None:
+        known = self._dialects.get(id(dialect))
+        if known is None:
+            if dialect.name != self.store.url.get_backend_name() or not self._places:
+                return None
+            if Place.of_connect(dialect.name, args, params) not in self._places:
+                return None
+        if dialect.is_async:
+            return None
+        driver = self.store.driver
+        virtual: Virtual = driver.driver_class(
+            self.wire, driver, front=id(dialect) == self._front, switches=bool(known)
+        )
+        self._given.add(virtual)
+        return virtual
+
+    # -- tests ------------------------------------------------------------------------
+
+    def begin(self, name: str, *, transaction: bool = True, code: CodeType | None = None) -> None:
+        """Start a test.
+
+        Raises:
+            StateChanged: the database is not consistent, or a transactionless test cannot start.
+        """
+        if self._counters is None or self.store.real.suspicious(self._counters):
+            self._look_anew(name)
+        if not transaction:
+            self._saved = self.store.save()
+        self.wire.direct = not transaction and self.store.url.database is not None
+        self.watch.test = name
+        self.wire.begin_test(name, outer=transaction, code=code)
+
+    def _look_anew(self, name: str) -> None:
+        self._counters = self.store.real.counters()
+        self.inspector.remember()
+        findings = self.inspector.inconsistencies()
+        if findings:
+            raise StateChanged(f"the database is not consistent before {name}", findings=findings)
+
+    def end(self) -> None:
+        """End the test, undo it, and see that nothing of it stayed.
+
+        Raises:
+            EscapedCommit, StateChanged, IsolationError: something did.
+        """
+        name, self.watch.test = self.watch.test, ""
+        transaction = self.wire.outer
+        try:
+            self.wire.end_test()
+        finally:
+            if not transaction:
+                self._reset()
+        escape = self.watch.take()
+        if escape is not None:
+            raise escape
+        if transaction and self.store.real.suspicious(self._counters or ()):
+            self._compare(name)
+
+    def drop_connections(self) -> None:
+        """Close the connections that sessions of a transactionless test have of their own."""
+        for virtual in list(self._given):
+            virtual.drop_own()
+
+    def _reset(self) -> None:
+        self.drop_connections()
+        self.wire.direct = False
+        self.store.restore(self._saved)
+        self._saved = None
+        self._counters = self.store.real.counters()
+
+    def _compare(self, name: str) -> None:
+        self._counters = self.store.real.counters()
+        findings = self.inspector.changes() + self.inspector.inconsistencies()
+        if findings:
+            self.inspector.remember()
+            raise StateChanged(
+                f"{name} left something in the database {self.store.url.render_as_string()}: it "
+                "was written past SQLAlchemy, or by another process, and was not undone",
+                findings=findings,
+            )
+
+    def escape(self) -> EscapedCommit | None:
+        """Return the escape of the running test, if there was one."""
+        return self.watch.take()
+
+    def close(self) -> None:
+        """Uninstall, and remove the database."""
+        self.uninstall()
+        self.store.close()
+
+
+def _async_engine_class() -> Any:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    return AsyncEngine
