@@ -21,7 +21,9 @@ WORKPLACE = re.compile(
     r"|\b(?:files\.pythonhosted|pypi|registry\.npmjs|deb\.debian)\.org\b"
 )
 UNNUMBERED_TODO = re.compile(r"\b(?:TODO|FIXME)\b(?!\s*\(#\d+\))")
-JUDGEMENT = re.compile(r"assert|raises|warns|expect\(|fail\(|match_lines|verify|check|suppress")
+JUDGEMENT = re.compile(
+    r"assert|raises|warns|expect\(|fail\(|match_lines|verify|check|suppress|\.test_"
+)
 FRAGMENT = re.compile(r"(?:\d+|\+[\w-]+)\.(?:added|changed|fixed|removed|security)(?:\.\d+)?\.rst")
 
 

@@ -14,6 +14,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 # Modules that turn something untyped into a Vmid: why they are an edge.
 MAKES_VMIDS = {
+    "pytest_proxmox/sandbox/inventory.py": "rows of Proxmox's lists become values here",
     "pytest_proxmox/sandbox/rows.py": "rows of the ledger's file hold plain numbers",
     "pytest_proxmox/simulator/state.py": "guests come out of the store under plain numbers",
     "pytest_proxmox/simulator/world.py": "the world file is text from outside",
