@@ -202,6 +202,10 @@ MARKERS: tuple[tuple[str, str], ...] = (
     ("monitoring", "metrics and status over time"),
     ("settings", "the manager's settings"),
     ("vmid_range(size)", "this test needs so many VMIDs: leased together before it starts"),
+    (
+        "allow_leaks(pattern, ..., reason=None)",
+        "this test may leave behind what the patterns (kind or kind:glob) name; none: anything",
+    ),
 )
 TIMEOUT_MARKER = ("timeout(seconds)", "without pytest-timeout installed this does nothing")
 

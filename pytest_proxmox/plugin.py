@@ -12,6 +12,7 @@ import pytest
 from pytest_proxmox import config as tables
 from pytest_proxmox import envfile, marks
 from pytest_proxmox.errors import UserMistake
+from pytest_proxmox.hygiene import settings as hygiene
 from pytest_proxmox.invocation import Invocation, ProxmoxWarning
 
 pytest_plugins = ["pytest_proxmox.fixtures.proxmox"]
@@ -33,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type="bool",
         default=True,
     )
+    hygiene.add_options(parser)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -41,9 +43,11 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     _environment(early_config)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Resolve the settings: a value that cannot be used ends the run here, with exit code 4."""
     marks.register(config)
+    hygiene.set_loop_scope(config)
     try:
         Invocation.begin(config, tables.resolve(_sources(config)))
     except UserMistake as exc:
@@ -59,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Show each setting with its source; with ``-v`` also what nobody set."""
     lines = tables.describe(Invocation.of(config).settings, defaults=config.get_verbosity() > 0)
-    return [f"proxmox: {line}" for line in lines]
+    return [*(f"proxmox: {line}" for line in lines), *hygiene.describe(config)]
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -80,6 +84,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         marks.skip_real(items)
     for item in items:
         marks.vmid_count(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Judge what each test leaves behind, where there are tests to run in this process."""
+    if not getattr(session, "items", None) or session.config.option.collectonly:
+        return (yield)
+    from pytest_proxmox.hygiene.session import watching
+
+    with watching(session.config):
+        return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,0 +1,297 @@
+"""The verdict on each test: what it left behind fails its own report, and no other."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pytest_proxmox.hygiene import keeping
+from pytest_proxmox.hygiene.coroutines import CoroutineWatch, Dropped
+from pytest_proxmox.hygiene.offences import Level, Offence, verdict
+from pytest_proxmox.hygiene.places import first_own, of_origin
+from pytest_proxmox.hygiene.policy import ALLOW_MARK, Pattern, Policy
+from pytest_proxmox.hygiene.watch import Watch
+
+NOTES = "hygiene_notes"  # attribute of a report: lines for the end of the run
+_RECHECK_S = 0.05  # another thread may stand between making a coroutine and awaiting it
+
+
+@dataclass
+class Trial:
+    """One run of one test."""
+
+    item: pytest.Item
+    nextitem: pytest.Item | None
+    passed: bool = False
+    blamed: bool = False
+    torn_down: bool = False
+    teardown_error: BaseException | None = None
+    teardown_began: float = 0.0
+    teardown_ended: float = 0.0
+    allowed: tuple[Pattern, ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+
+class Judge:
+    """Watches from before a test's setup until after its teardown.
+
+    Registered when the run begins, after every conftest, so that its ``makereport`` is the
+    outermost: whatever reads a test's report in a fixture's teardown finds it there.
+    """
+
+    def __init__(self, policy: Policy, watches: Sequence[Watch], *, root: str) -> None:
+        self.coroutines: CoroutineWatch | None = None
+        self._policy = policy
+        self._watches = watches
+        self._root = root
+        self._trial: Trial | None = None
+        self._tests = 0
+        self._replaying = False
+        self._wider: dict[int, ExitStack] = {}
+
+    def allows(self, dropped: Dropped) -> bool:
+        """Return whether a dropped coroutine is none of our business: allowed, or no test runs."""
+        trial = self._trial
+        if trial is None:
+            return True
+        return self._policy.level(self._describe(trial, dropped), trial.allowed) is Level.OFF
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """Take the world before the test as given."""
+        self._tests += 1
+        self._trial = Trial(item, nextitem, allowed=_marked(item))
+        for watch in self._watches:
+            watch.begin(self._tests)
+        if self.coroutines is not None:
+            self.coroutines.begin(self._tests)
+        try:
+            return (yield)
+        finally:
+            self._trial = None
+            if self.coroutines is not None:
+                self.coroutines.forget_dead()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any]
+    ) -> Generator[None, object, object]:
+        """Give what a fixture of more than function scope makes to no test."""
+        if fixturedef.scope == "function" or self._trial is None:
+            return (yield)
+        with self._outside():
+            value = yield
+        if fixturedef.argname.endswith("_scoped_runner"):
+            self._meet_loop(value)
+        fixturedef.addfinalizer(lambda: self._leave(fixturedef))
+        return value
+
+    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        """The wider fixture is gone: what is made from now on is the test's again."""
+        if self._wider and (stack := self._wider.pop(id(fixturedef), None)) is not None:
+            stack.close()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Judge a phase as soon as it is over."""
+        trial = self._trial
+        if trial is None or trial.item is not item or self._replaying:
+            return (yield)
+        if call.when == "teardown":
+            self._judge_teardown(trial, call)
+            report = yield
+        else:
+            self._judge_dropped(trial, call)
+            report = yield
+            if call.when == "call" and report.outcome == "passed":
+                report = self._judge_call(trial, call, report)
+                trial.passed = report.outcome == "passed"
+        if trial.notes:
+            setattr(report, NOTES, trial.notes)
+            trial.notes = []
+        return report
+
+    def _judge_dropped(self, trial: Trial, call: pytest.CallInfo[None]) -> None:
+        """Coroutines that went away in this phase need no further look."""
+        if self.coroutines is not None:
+            dropped = self.coroutines.take_dropped()
+            self._settle(trial, call, [self._describe(trial, one) for one in dropped])
+
+    def _judge_call(
+        self, trial: Trial, call: pytest.CallInfo[None], report: pytest.TestReport
+    ) -> pytest.TestReport:
+        """Look again without the test's own fixtures, where something is left.
+
+        They are taken down before the report is out, so that the test has one outcome: what
+        a fixture cleans up is no offence, and what is left fails the test itself.
+        """
+        if not self._suspects():
+            return report
+        self._tear_down(trial)
+        self._settle(trial, call, [*self._dropped_early(trial), *self._left(trial)])
+        if call.excinfo is None:
+            return report
+        self._replaying = True
+        try:
+            again: pytest.TestReport = trial.item.ihook.pytest_runtest_makereport(
+                item=trial.item, call=call
+            )
+        finally:
+            self._replaying = False
+        return again
+
+    def _judge_teardown(self, trial: Trial, call: pytest.CallInfo[None]) -> None:
+        if trial.torn_down:
+            call.start, call.stop = trial.teardown_began, trial.teardown_ended
+            call.duration = call.stop - call.start
+        if trial.blamed and call.excinfo is not None and _is_aftermath(call.excinfo.value):
+            call.excinfo = None  # what was left open was told already, with its place
+        if trial.teardown_error is not None and call.excinfo is None:
+            _fail(call, trial.teardown_error)
+        self._judge_dropped(trial, call)
+        left = self._left(trial) if self._suspects() else []
+        if not trial.passed and not trial.torn_down:
+            self._tell(trial, left)  # it failed or was skipped: one outcome is enough
+        else:
+            self._settle(trial, call, left)
+
+    def _settle(
+        self, trial: Trial, call: pytest.CallInfo[None], offences: Sequence[Offence]
+    ) -> None:
+        """Fail the phase for what counts, unless it failed already; tell about the rest."""
+        levels = [(self._policy.level(offence, trial.allowed), offence) for offence in offences]
+        errors = [offence for level, offence in levels if level is Level.ERROR]
+        self._tell(trial, [offence for level, offence in levels if level is Level.WARN])
+        if not errors:
+            return
+        if call.excinfo is None:
+            trial.blamed = True
+            text = verdict(errors, root=self._root)
+            _fail(call, pytest.fail.Exception(text, pytrace=False))
+        else:
+            self._tell(trial, errors)
+
+    def _tell(self, trial: Trial, offences: Sequence[Offence]) -> None:
+        told = [one for one in offences if self._policy.level(one, trial.allowed) is not Level.OFF]
+        trial.notes += [f"{trial.item.nodeid}: {one.render(self._root)}" for one in told]
+
+    def _suspects(self) -> bool:
+        if self.coroutines is not None and self.coroutines.kept():
+            return True
+        return any(watch.suspects() for watch in self._watches)
+
+    def _left(self, trial: Trial) -> list[Offence]:
+        offences = [offence for watch in self._watches for offence in watch.offences()]
+        if self.coroutines is not None:
+            offences += self._kept(trial, self.coroutines)
+        return offences
+
+    def _kept(self, trial: Trial, watch: CoroutineWatch) -> list[Offence]:
+        blamed, excused = keeping.divided(watch.kept, patience_s=_RECHECK_S)
+        watch.blame(blamed)
+        watch.excuse(excused)
+        return [
+            self._describe(trial, Dropped(one.__qualname__, one.cr_origin, old=True))
+            for one in blamed
+        ]
+
+    def _dropped_early(self, trial: Trial) -> list[Offence]:
+        """What the early teardown let go: made before, it is the test's; the rest waits."""
+        if self.coroutines is None:
+            return []
+        dropped = self.coroutines.take_dropped()
+        self.coroutines.give_back(one for one in dropped if not one.old)
+        return [self._describe(trial, one) for one in dropped if one.old]
+
+    def _describe(self, trial: Trial, dropped: Dropped) -> Offence:
+        place = of_origin(dropped.origin)
+        fixtures = frozenset(getattr(trial.item, "fixturenames", ()))
+        maker = first_own(place.frames, fixtures) if place else None
+        return Offence(
+            "coroutine",
+            dropped.name,
+            f"coroutine {dropped.name!r}",
+            place,
+            during=f"fixture {maker!r}" if maker else "",
+        )
+
+    def _tear_down(self, trial: Trial) -> None:
+        trial.teardown_began = time.time()
+        os.environ["PYTEST_CURRENT_TEST"] = f"{trial.item.nodeid} (teardown)".replace(
+            "\0", "(null)"
+        )
+        with _captured(trial.item):
+            try:
+                trial.item.session._setupstate.teardown_exact(trial.nextitem)
+            except BaseException as exc:  # noqa: BLE001 - told in the teardown's own report
+                trial.teardown_error = exc
+        trial.teardown_ended = time.time()
+        trial.torn_down = True
+
+    @contextmanager
+    def _outside(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for watch in self._watches:
+                stack.enter_context(watch.outside())
+            if self.coroutines is not None:
+                stack.enter_context(self.coroutines.outside())
+            yield
+
+    def _leave(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        """A wider fixture is about to be taken down: what it does is no test's doing."""
+        stack = self._wider[id(fixturedef)] = ExitStack()
+        stack.enter_context(self._outside())
+
+    def _meet_loop(self, runner: Any) -> None:
+        for watch in self._watches:
+            if (meet := getattr(watch, "knows", None)) is not None:
+                meet(runner.get_loop())
+
+
+def _marked(item: pytest.Item) -> tuple[Pattern, ...]:
+    return tuple(
+        Pattern.parse(str(text), f"mark {ALLOW_MARK} of {item.nodeid}")
+        for mark in item.iter_markers(ALLOW_MARK)
+        for text in (mark.args or ("*",))
+    )
+
+
+def _fail(call: pytest.CallInfo[None], error: BaseException) -> None:
+    try:
+        raise error
+    except BaseException:  # noqa: BLE001 - it needs a traceback, and goes into the report
+        call.excinfo = pytest.ExceptionInfo.from_current()
+
+
+def _is_aftermath(error: BaseException) -> bool:
+    """Whether it is only what pytest makes of "unclosed socket" and the like under ``-W error``."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_aftermath, error.exceptions))
+    return isinstance(error, pytest.PytestUnraisableExceptionWarning)
+
+
+@contextmanager
+def _captured(item: pytest.Item) -> Iterator[None]:
+    """Capture output and logs as pytest does in a teardown."""
+    manager = item.config.pluginmanager
+    capture, logs = manager.getplugin("capturemanager"), manager.getplugin("logging-plugin")
+    with ExitStack() as stack:
+        if capture is not None:
+            stack.enter_context(capture.item_capture("teardown", item))
+        if logs is not None:
+            handlers = logs._runtest_for(item, "teardown")  # a bare generator before pytest 8.4
+            enter = (
+                handlers if hasattr(handlers, "__enter__") else contextmanager(lambda: handlers)()
+            )
+            stack.enter_context(enter)
+        yield

@@ -1,0 +1,255 @@
+"""Threads, child processes and sockets that a test leaves running or open."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import subprocess
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Generic, TypeVar
+
+from pytest_proxmox.hygiene.coroutines import OUTSIDE
+from pytest_proxmox.hygiene.holders import held_by_wider_fixture
+from pytest_proxmox.hygiene.offences import Offence
+from pytest_proxmox.hygiene.places import Place, of_caller
+from pytest_proxmox.hygiene.watch import Makers
+
+GRACE_S = 0.25  # a thread or process that was told to end needs a moment to be gone
+_SERVANTS = (  # threads of libraries that live as long as the process or their event loop
+    "asyncio_*",
+    "AnyIO worker thread",
+    "QueueFeederThread",
+    "pytest_timeout *",
+    "pydevd.*",
+    "Dummy-*",
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Made(Generic[T]):
+    """Something that the test made, and where."""
+
+    ref: weakref.ref[Any]
+    facts: T
+    place: Place
+
+    @property
+    def found(self) -> Any:
+        """What was made, None when it is gone."""
+        return self.ref()
+
+
+class Creations(Generic[T]):
+    """What the current test made of one kind."""
+
+    def __init__(self, makers: Makers) -> None:
+        self._makers = makers
+        self.made: list[Made[T]] = []
+
+    def begin(self, test: int) -> None:
+        """Forget what earlier tests made: it was judged."""
+        self._makers.current = test
+        self.made = []
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Return a context in which what is made belongs to no test."""
+        owner, self._makers.current = self._makers.current, OUTSIDE
+        try:
+            yield
+        finally:
+            self._makers.current = owner
+
+    def note(self, found: object, facts: T, *, skip: int) -> None:
+        """Keep what was just made, if the running test made it and not a library for itself."""
+        if self._makers.of_caller() != self._makers.current or self._makers.current == OUTSIDE:
+            return
+        place = of_caller(skip=skip + 1)
+        if not (place.library or place.importing):
+            self.made.append(Made(weakref.ref(found), facts, place))
+
+    def _take(self) -> list[Made[T]]:
+        """Return what was made, and speak of it no more."""
+        made, self.made = self.made, []
+        return made
+
+
+class ThreadWatch(Creations[None]):
+    """Threads that run on after the test that started them."""
+
+    def install(self) -> None:
+        """Note each thread that is started, and whom it works for."""
+        original = self._original = threading.Thread.start
+
+        def start(thread: threading.Thread) -> None:
+            self._makers.note(thread, self._makers.of_caller())
+            self.note(thread, None, skip=1)
+            original(thread)
+
+        threading.Thread.start = start  # type: ignore[assignment,method-assign]
+
+    def uninstall(self) -> None:
+        """Give ``Thread.start`` back."""
+        threading.Thread.start = self._original  # type: ignore[method-assign]
+
+    def suspects(self) -> bool:
+        """Return whether a thread of this test is alive."""
+        return any(_is_running(made) for made in self.made)
+
+    def offences(self) -> Sequence[Offence]:
+        """Return the threads that are alive after a moment's patience."""
+        deadline = time.monotonic() + GRACE_S
+        for made in filter(_is_running, self.made):
+            made.found.join(max(0.0, deadline - time.monotonic()))
+        left = [made for made in self._take() if _is_running(made)]
+        return [
+            Offence("thread", made.found.name, f"thread {made.found.name!r}", made.place)
+            for made in left
+            if not held_by_wider_fixture(made.found)
+        ]
+
+
+class ProcessWatch(Creations[tuple[int, str]]):
+    """Child processes that run on; only the program's name is shown, arguments hold secrets."""
+
+    def install(self) -> None:
+        """Note each ``subprocess.Popen``, which asyncio's subprocesses use too."""
+        original = self._original = subprocess.Popen.__init__
+
+        def __init__(process: subprocess.Popen[Any], *args: Any, **kwargs: Any) -> None:
+            original(process, *args, **kwargs)
+            program = _program(process.args)
+            self.note(process, (process.pid, program), skip=1)
+
+        subprocess.Popen.__init__ = __init__  # type: ignore[assignment,method-assign]
+
+    def uninstall(self) -> None:
+        """Give ``Popen.__init__`` back."""
+        subprocess.Popen.__init__ = self._original  # type: ignore[method-assign]
+
+    def suspects(self) -> bool:
+        """Return whether a child of this test runs."""
+        return any(_child_runs(made) for made in self.made)
+
+    def offences(self) -> Sequence[Offence]:
+        """Return the children that run after a moment's patience."""
+        deadline = time.monotonic() + GRACE_S
+        pause = threading.Event()
+        while self.suspects() and time.monotonic() < deadline:
+            pause.wait(0.01)
+        left = [made for made in self._take() if _child_runs(made)]
+        return [
+            Offence("process", made.facts[1], f"process {made.facts[1]!r}", made.place)
+            for made in left
+            if not held_by_wider_fixture(made.found)
+        ]
+
+
+class SocketWatch(Creations[None]):
+    """Sockets and servers that stay open."""
+
+    def install(self) -> None:
+        """Note each Python socket."""
+        original = self._original = socket.socket.__init__
+
+        def __init__(found: socket.socket, *args: Any, **kwargs: Any) -> None:
+            original(found, *args, **kwargs)
+            self.note(found, None, skip=1)
+
+        socket.socket.__init__ = __init__  # type: ignore[assignment,method-assign]
+        self._closing: list[Offence] = []
+
+    def uninstall(self) -> None:
+        """Give ``socket.__init__`` back."""
+        socket.socket.__init__ = self._original  # type: ignore[method-assign]
+
+    def begin(self, test: int) -> None:
+        """Forget what earlier tests made: it was judged."""
+        super().begin(test)
+        self._closing = []
+
+    def loop_closes(self, loop: Any) -> None:
+        """Note the servers and connections that a test's event loop still serves as it closes."""
+        try:
+            served = {key.fileobj for key in loop._selector.get_map().values()}
+        except AttributeError:  # a loop of another make, which cannot be asked
+            return
+        served = {found if isinstance(found, int) else found.fileno() for found in served}
+        served.discard(loop._ssock.fileno())
+        for made in self.made:
+            found = made.found
+            if found is not None and found.fileno() in served:
+                self._closing.append(_socket_offence(found, made.place))
+
+    def suspects(self) -> bool:
+        """Return whether a socket of this test is open."""
+        return bool(self._closing) or any(_is_open(made) for made in self.made)
+
+    def offences(self) -> Sequence[Offence]:
+        """Return the sockets that are open and that something still holds."""
+        offences, self._closing = self._closing, []
+        told = {offence.place for offence in offences}
+        if any(_is_open(made) for made in self.made):
+            gc.collect()  # one in a dead cycle is as good as closed
+        for made in self._take():
+            if _is_open(made) and made.place not in told:
+                found = made.found
+                if not held_by_wider_fixture(found):
+                    offences.append(_socket_offence(found, made.place))
+        return offences
+
+
+def _is_running(made: Made[Any]) -> bool:
+    thread = made.found
+    return (
+        thread is not None
+        and thread.is_alive()
+        and not any(fnmatchcase(thread.name, pattern) for pattern in _SERVANTS)
+    )
+
+
+def _is_open(made: Made[Any]) -> bool:
+    found = made.found
+    return found is not None and found.fileno() != -1
+
+
+def _child_runs(made: Made[tuple[int, str]]) -> bool:
+    """Whether the child has not ended, asked without taking its exit status from anybody."""
+    process = made.found
+    if process is not None and process.returncode is not None:
+        return False
+    pid = made.facts[0]
+    try:
+        if hasattr(os, "waitid"):
+            return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        return process is not None and process.poll() is None
+    except ChildProcessError:  # somebody has waited for it already
+        return False
+
+
+def _program(args: object) -> str:
+    if isinstance(args, (list, tuple)) and args:
+        args = args[0]
+    text = os.fsdecode(args) if isinstance(args, (str, bytes, os.PathLike)) else str(args)
+    return os.path.basename(text.split(maxsplit=1)[0]) if text.split() else text
+
+
+def _socket_offence(found: socket.socket, place: Place) -> Offence:
+    try:
+        name = str(found.getsockname())
+        listening = bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except OSError:
+        name, listening = "", False
+    if "_make_self_pipe" in place.inner:
+        return Offence("socket", "event loop", "an event loop was never closed", place)
+    what = "server socket" if listening else "socket"
+    return Offence("socket", name or "socket", f"{what} {name}".rstrip(), place)

@@ -1,0 +1,73 @@
+"""The checks of one run: chosen by its ini keys, put in place around its tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from pytest_proxmox.errors import UserMistake
+from pytest_proxmox.hygiene import coroutines, settings
+from pytest_proxmox.hygiene.coroutines import CoroutineWatch
+from pytest_proxmox.hygiene.judge import Judge
+from pytest_proxmox.hygiene.policy import Policy
+from pytest_proxmox.hygiene.resources import ProcessWatch, SocketWatch, ThreadWatch
+from pytest_proxmox.hygiene.singletons import Name, SingletonWatch
+from pytest_proxmox.hygiene.surroundings import CwdWatch, EnvironWatch
+from pytest_proxmox.hygiene.tasks import TaskWatch
+from pytest_proxmox.hygiene.watch import Makers, Watch
+
+
+@contextmanager
+def watching(config: pytest.Config) -> Iterator[None]:
+    """Judge every test that runs inside.
+
+    Raises:
+        pytest.UsageError: an ini key of the checks has a value that cannot be used.
+    """
+    with ExitStack() as stack:
+        try:
+            judge = _put_in_place(config, stack)
+        except UserMistake as exc:
+            raise pytest.UsageError(str(exc)) from exc
+        config.pluginmanager.register(judge, "proxmox-hygiene")
+        stack.callback(config.pluginmanager.unregister, judge)
+        yield
+
+
+def _put_in_place(config: pytest.Config, stack: ExitStack) -> Judge:
+    rules = settings.policy(config)
+    watches = _watches(config, rules)
+    judge = Judge(rules, watches, root=str(config.rootpath))
+    for watch in watches:
+        watch.install()
+        stack.callback(watch.uninstall)
+    if rules.watches("coroutine") and coroutines.works_here():
+        watched = judge.coroutines = CoroutineWatch(judge.allows)
+        watched.install()
+        stack.callback(watched.uninstall)
+    return judge
+
+
+def _watches(config: pytest.Config, rules: Policy) -> list[Watch]:
+    """The watches that the run wants. What they see goes down the list: tasks close loops."""
+    makers = Makers()
+    sockets = SocketWatch(makers)
+    names = [
+        Name.parse(text, "ini key reset_singletons") for text in config.getini(settings.SINGLETONS)
+    ]
+    every: dict[str, Watch] = {
+        "task": TaskWatch(sockets.loop_closes if rules.watches("socket") else _not_watched),
+        "thread": ThreadWatch(makers),
+        "process": ProcessWatch(makers),
+        "socket": sockets,
+        "environ": EnvironWatch(),
+        "cwd": CwdWatch(),
+    }
+    wanted = [watch for kind, watch in every.items() if rules.watches(kind)]
+    return [*wanted, SingletonWatch(names)] if names else wanted
+
+
+def _not_watched(loop: object) -> None:
+    """Sockets are off."""

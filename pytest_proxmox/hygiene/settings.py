@@ -1,0 +1,112 @@
+"""The options and ini keys of the checks: declared when pytest starts, so this module is light."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_proxmox.hygiene.offences import KINDS, Level
+
+if TYPE_CHECKING:
+    from pytest_proxmox.hygiene.policy import Policy
+
+STRICT_ASYNC = "strict_async"
+ALLOW = "hygiene_allow"
+SINGLETONS = "reset_singletons"
+LINT = "hygiene_lint"
+MOCK_DRIFT = "hygiene_mock_drift"
+CLOCK_MODULES = "virtual_clock_modules"
+_LOOP_SCOPE = "asyncio_default_fixture_loop_scope"
+_DEST = "proxmox_strict_async"
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare the flag and the keys."""
+    group = parser.getgroup("proxmox", "Proxmox VE")
+    group.addoption(
+        "--strict-async",
+        dest=_DEST,
+        action="store_true",
+        default=None,
+        help="fail a test that leaves a coroutine unawaited or a task pending (default)",
+    )
+    group.addoption(
+        "--no-strict-async",
+        dest=_DEST,
+        action="store_false",
+        default=None,
+        help="do not look for unawaited coroutines and pending tasks",
+    )
+    parser.addini(
+        STRICT_ASYNC, "what --strict-async says (default: true)", type="bool", default=True
+    )
+    levels = "off, warn or error"
+    for kind in KINDS.values():
+        text = f"when a {kind.name} {kind.predicate}: {levels} (default: {kind.default})"
+        parser.addini(kind.ini, text, default=str(kind.default))
+    parser.addini(ALLOW, "what any test may leave behind: kind or kind:glob", type="linelist")
+    parser.addini(SINGLETONS, "package.module:NAME, set back after each test", type="linelist")
+    parser.addini(LINT, f"tests that cannot fail, sleeps: {levels} (default: off)", default="off")
+    parser.addini(
+        MOCK_DRIFT, f"strict mocks that the class has outgrown: {levels}", default="error"
+    )
+    parser.addini(
+        CLOCK_MODULES, "modules whose time the virtual_clock fixture rules", type="linelist"
+    )
+
+
+def set_loop_scope(config: pytest.Config) -> None:
+    """Say what pytest-asyncio does anyway where nobody said it.
+
+    Unset, it warns while it is configured, which ``-W error`` makes an internal error. The
+    value keeps each fixture on the loop of its own scope, as unset does.
+    """
+    asyncio_plugin = sys.modules.get("pytest_asyncio.plugin")
+    if asyncio_plugin is None or not config.pluginmanager.hasplugin("asyncio"):
+        return
+    if config.getini(_LOOP_SCOPE):
+        return
+    keep = getattr(asyncio_plugin, "_MATCH_FIXTURE_SCOPE", "function")
+    config._inicache[_LOOP_SCOPE] = keep  # pytest has no public way to give an ini key a value
+
+
+def is_strict_async(config: pytest.Config) -> bool:
+    """Return whether coroutines and tasks are looked at; the flag wins over the ini key."""
+    given: bool | None = config.getoption(_DEST)
+    return bool(config.getini(STRICT_ASYNC)) if given is None else given
+
+
+def describe(config: pytest.Config) -> list[str]:
+    """Return the header's line about what differs from the defaults, each with its source."""
+    place = config.inipath.name if config.inipath else "-o"
+    given: bool | None = config.getoption(_DEST)
+    told = []
+    if given is not None:
+        flag = "--strict-async" if given else "--no-strict-async"
+        told.append(f"strict async {'on' if given else 'off'} ({flag})")
+    elif not config.getini(STRICT_ASYNC):
+        told.append(f"strict async off ({place})")
+    for kind in KINDS.values():
+        if (level := config.getini(kind.ini)) != kind.default:
+            told.append(f"{kind.name} {level} ({place})")
+    if (lint := config.getini(LINT)) != Level.OFF:
+        told.append(f"lint {lint} ({place})")
+    return [f"hygiene: {', '.join(told)}"] if told else []
+
+
+def policy(config: pytest.Config) -> Policy:
+    """Return the policy that the keys spell.
+
+    Raises:
+        InvalidValue: a key's value cannot be used.
+    """
+    from pytest_proxmox.hygiene import policy as rules
+
+    return rules.resolve(
+        {kind.name: config.getini(kind.ini) for kind in KINDS.values()},
+        config.getini(ALLOW),
+        strict_async=is_strict_async(config),
+        origin=config.inipath.name if config.inipath else "-o",
+    )

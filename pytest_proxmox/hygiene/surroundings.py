@@ -1,0 +1,165 @@
+"""The environment variables and the working directory: what a test changes and leaves changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pytest_proxmox.hygiene.offences import Offence
+from pytest_proxmox.hygiene.places import Place, of_caller
+
+_CURRENT_TEST = "PYTEST_CURRENT_TEST"  # pytest's own, different in each phase
+_CURRENT_TEST_KEYS = (_CURRENT_TEST, _CURRENT_TEST.encode())
+
+Variables = dict[Any, Any]
+
+
+class EnvironWatch:
+    """Environment variables. What was left changed is set back, so that one test pays for it.
+
+    Compared as the operating system has them: decoding 50 variables costs 30 times as much.
+    """
+
+    def install(self) -> None:
+        """Note where a variable is set or deleted."""
+        self._places: dict[str, Place] = {}
+        self._set, self._delete = os._Environ.__setitem__, os._Environ.__delitem__
+        setter, deleter, places = self._set, self._delete, self._places
+
+        def __setitem__(environ: os._Environ[Any], key: Any, value: Any) -> None:
+            if key != _CURRENT_TEST:
+                places[key] = of_caller(skip=1)
+            setter(environ, key, value)
+
+        def __delitem__(environ: os._Environ[Any], key: Any) -> None:
+            if key != _CURRENT_TEST:
+                places[key] = of_caller(skip=1)
+            deleter(environ, key)
+
+        os._Environ.__setitem__ = __setitem__  # type: ignore[method-assign]
+        os._Environ.__delitem__ = __delitem__  # type: ignore[method-assign]
+
+    def uninstall(self) -> None:
+        """Give ``os.environ`` its own methods back."""
+        os._Environ.__setitem__ = self._set  # type: ignore[method-assign]
+        os._Environ.__delitem__ = self._delete  # type: ignore[method-assign]
+
+    def begin(self, test: int) -> None:
+        """Take the variables as they are."""
+        self._places.clear()
+        self._given = _variables()
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Take over what a wider fixture changes."""
+        before = _variables()
+        try:
+            yield
+        finally:
+            for key, (_, value) in _differences(before, _variables()).items():
+                _put(self._given, key, value)
+
+    def suspects(self) -> bool:
+        """Return whether a variable differs."""
+        return bool(_differences(self._given, _variables()))
+
+    def offences(self) -> Sequence[Offence]:
+        """Return the changed variables, by name only: values hold secrets. Sets them back."""
+        offences = []
+        for key, (old, new) in _differences(self._given, _variables()).items():
+            name = os.fsdecode(key)
+            place = self._places.get(name)
+            if place is not None and (place.importing or place.library):
+                _put(self._given, key, new)
+                continue
+            verb = "was set" if old is None else "was deleted" if new is None else "was changed"
+            offences.append(Offence("environ", name, f"environment variable {name} {verb}", place))
+            _restore(name, old)
+        return offences
+
+
+class CwdWatch:
+    """The working directory, set back as the environment is."""
+
+    def install(self) -> None:
+        """Note where ``os.chdir`` is called."""
+        original = self._original = os.chdir
+        self._place: Place | None = None
+
+        def chdir(path: Any) -> None:
+            self._place = of_caller(skip=1)
+            original(path)
+
+        os.chdir = chdir
+
+    def uninstall(self) -> None:
+        """Give ``os.chdir`` back."""
+        os.chdir = self._original
+
+    def begin(self, test: int) -> None:
+        """Take the directory as it is."""
+        self._place = None
+        self._given = _directory()
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Take over where a wider fixture goes."""
+        before = _directory()
+        try:
+            yield
+        finally:
+            now = _directory()
+            if now != before:
+                self._given = now
+
+    def suspects(self) -> bool:
+        """Return whether the directory differs."""
+        return _directory() != self._given
+
+    def offences(self) -> Sequence[Offence]:
+        """Return the change, and undo it where the old directory still exists."""
+        now = _directory() or "a removed folder"
+        if now == self._given:
+            return []
+        if self._given is not None and os.path.isdir(self._given):
+            self._original(self._given)
+        what = f"the working directory was changed from {self._given} to {now}"
+        return [Offence("cwd", now, what, self._place)]
+
+
+def _variables() -> Variables:
+    data: Variables | None = getattr(os.environ, "_data", None)
+    return dict(os.environ) if data is None else data.copy()
+
+
+def _differences(before: Mapping[Any, Any], now: Mapping[Any, Any]) -> dict[Any, tuple[Any, Any]]:
+    if before == now:
+        return {}
+    return {
+        key: (before.get(key), now.get(key))
+        for key in {*before, *now}
+        if before.get(key) != now.get(key) and key not in _CURRENT_TEST_KEYS
+    }
+
+
+def _put(variables: Variables, key: Any, value: Any) -> None:
+    if value is None:
+        variables.pop(key, None)
+    else:
+        variables[key] = value
+
+
+def _restore(name: str, value: Any) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = os.fsdecode(value)
+
+
+def _directory() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # somebody removed it
+        return None

@@ -1,0 +1,143 @@
+"""asyncio tasks that are still pending when their test ends, or when its event loop closes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pytest_proxmox.hygiene.coroutines import Coroutine
+from pytest_proxmox.hygiene.holders import held_by_wider_fixture
+from pytest_proxmox.hygiene.offences import Offence
+from pytest_proxmox.hygiene.places import is_installed, of_origin
+
+Task = asyncio.Task[Any]
+Loop = asyncio.AbstractEventLoop
+
+# Who may close a loop on a test's behalf. ``asyncio.run`` inside a test is not among them: it
+# cancels what is left by contract, and nothing outlives it.
+_RUNNERS = ("pytest_asyncio.plugin", "anyio._backends._asyncio", "unittest.async_case")
+_HOUSEKEEPERS = ("anyio", "pytest_asyncio", "unittest")
+
+
+class TaskWatch:
+    """Pending tasks: of the test's own loop as it closes, of a wider loop when the test ends."""
+
+    def __init__(self, loop_closes: Callable[[Loop], None]) -> None:
+        self._loop_closes = loop_closes
+        self._given: weakref.WeakSet[Task] = weakref.WeakSet()
+        self._loops: weakref.WeakSet[Loop] = weakref.WeakSet()
+        self._cancelled: list[Offence] = []
+
+    def install(self) -> None:
+        """Look on when a runner cancels what its loop still has to do."""
+        original = self._original = asyncio.runners._cancel_all_tasks  # type: ignore[attr-defined]
+
+        def _cancel_all_tasks(loop: Loop) -> None:
+            if _closes_for_a_test():
+                self._cancelled += self._described(_pending(asyncio.all_tasks(loop)))
+                self._loop_closes(loop)
+            original(loop)
+
+        asyncio.runners._cancel_all_tasks = _cancel_all_tasks  # type: ignore[attr-defined]
+
+    def uninstall(self) -> None:
+        """Give the runners their function back."""
+        asyncio.runners._cancel_all_tasks = self._original  # type: ignore[attr-defined]
+
+    def begin(self, test: int) -> None:
+        """Take what is pending as given."""
+        self._cancelled = []
+        self._given.update(self._all())
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Return a context in which new tasks belong to a wider fixture."""
+        try:
+            yield
+        finally:
+            self._given.update(self._all())
+
+    def knows(self, loop: Loop) -> None:
+        """Ask this loop for its tasks too, where Python has no list of all of them."""
+        self._loops.add(loop)
+
+    def runs(self, coroutine: Coroutine) -> bool:
+        """Return whether a task waits to start this coroutine."""
+        return any(task.get_coro() is coroutine for task in self._all())
+
+    def suspects(self) -> bool:
+        """Return whether a task of this test is pending."""
+        return bool(self._cancelled) or any(True for _ in self._left())
+
+    def offences(self) -> Sequence[Offence]:
+        """Return the tasks that were cancelled by the end of their loop, or are pending still."""
+        cancelled, self._cancelled = self._cancelled, []
+        left = [
+            task
+            for task in self._left()
+            if not _is_library(task) and not held_by_wider_fixture(task)
+        ]
+        return [*cancelled, *self._described(left)]
+
+    def _left(self) -> Iterator[Task]:
+        """Pending tasks of loops that no other thread runs at this moment."""
+        for task in _pending(self._all()):
+            if task not in self._given and not task.get_loop().is_running():
+                yield task
+
+    def _described(self, tasks: Iterable[Task]) -> list[Offence]:
+        return [
+            _describe(task)
+            for task in tasks
+            if task not in self._given and not _is_housekeeping(task)
+        ]
+
+    def _all(self) -> list[Task]:
+        found: list[Task] = []
+        for name in ("_all_tasks", "_scheduled_tasks"):  # 3.11; 3.12 and 3.13
+            found += getattr(asyncio.tasks, name, ())
+        if not hasattr(asyncio.tasks, "_all_tasks"):
+            for loop in tuple(self._loops):
+                found += asyncio.all_tasks(loop)
+        return found
+
+
+def _pending(tasks: Iterable[Task]) -> list[Task]:
+    return [task for task in tasks if not task.done()]
+
+
+def _closes_for_a_test() -> bool:
+    """Whether a test framework, not the test, closes the runner that calls ``_cancel_all_tasks``.
+
+    The frames are: this one, the replacement, ``Runner.close``, maybe ``Runner.__exit__``.
+    """
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_globals.get("__name__") == "asyncio.runners":
+        frame = frame.f_back
+    return frame.f_globals.get("__name__") in _RUNNERS
+
+
+def _code_file(task: Task) -> str:
+    return getattr(getattr(task.get_coro(), "cr_code", None), "co_filename", "")
+
+
+def _is_library(task: Task) -> bool:
+    """Whether a package runs it for itself on a loop that many tests share."""
+    return is_installed(_code_file(task))
+
+
+def _is_housekeeping(task: Task) -> bool:
+    file = _code_file(task).replace("\\", "/")
+    return any(f"/{name}/" in file for name in _HOUSEKEEPERS)
+
+
+def _describe(task: Task) -> Offence:
+    coroutine = task.get_coro()
+    name = getattr(coroutine, "__qualname__", repr(coroutine))
+    return Offence(
+        "task", name, f"task running {name!r}", of_origin(getattr(coroutine, "cr_origin", None))
+    )
