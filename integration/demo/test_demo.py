@@ -1,0 +1,145 @@
+"""The tour that ``./dev demo`` gives: real tests on an embedded Proxmox, and a killed run.
+
+Only the plugin's public fixtures and command are used.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.demo.story import Story
+from integration.serving import Served, serving
+from src_app.proxmox import ProxmoxService
+
+RUN_TIMEOUT_S = 120
+
+SUITE_THAT_IS_KILLED = """
+import threading
+
+def test_that_holds_two_guests(lxc):
+    clone = lxc.clone()
+    print("HOLDING", int(lxc.vmid), int(clone.vmid), flush=True)
+    threading.Event().wait()
+"""
+SUITE_THAT_COMES_NEXT = """
+def test_that_needs_one_guest(lxc):
+    assert lxc.status() == "running"
+"""
+
+
+def test_a_container_is_made_started_and_cloned(
+    lxc: Any, proxmox_target: Any, proxmox: Any, story: Story
+) -> None:
+    story.title(f"A test asks for a container: Proxmox VE {proxmox_target.version}, embedded")
+    story.step("made and started", f"container {lxc.vmid} on node {lxc.node}")
+    assert lxc.status() == "running"
+
+    lxc.stop()
+    story.step("stopped", lxc.status())
+    assert lxc.status() == "stopped"
+
+    clone = lxc.clone(hostname="demo-clone")
+    clone.start()
+    story.step("cloned and started", f'container {clone.vmid}, "{clone.config()["hostname"]}"')
+    assert clone.status() == "running"
+
+    guests = sorted(guest["vmid"] for guest in proxmox.cluster.resources.get(type="vm"))
+    story.step("on Proxmox now", guests)
+    assert guests == sorted([lxc.vmid, clone.vmid])
+    story.end()
+
+
+def test_nothing_of_it_is_left(proxmox: Any, story: Story) -> None:
+    story.title("The next test looks round: the fixture has destroyed both")
+    guests = proxmox.cluster.resources.get(type="vm")
+    story.step("on Proxmox now", guests or "no guest")
+    assert guests == []
+    story.end()
+
+
+@pytest.mark.asyncio
+async def test_what_the_app_forgets_is_taken_away(
+    proxmox_config: dict[str, Any], proxmox_target: Any, vmid: int, story: Story
+) -> None:
+    story.title("An app makes a container by itself, with a leased VMID, and forgets it")
+    service = ProxmoxService()
+    service.connect(**proxmox_config)
+    made = await service.create_lxc(node=proxmox_target.node, vmid=vmid, hostname="forgotten")
+    await service.start_lxc(made["node"], made["vmid"])
+
+    story.step("the app made", f"container {vmid} from {made['template'].rpartition('/')[2]}")
+    status = await service.get_lxc_status(made["node"], made["vmid"])
+    story.step("it runs", status is not None and status["status"])
+    assert status is not None
+    assert status["status"] == "running"
+    story.end()
+
+
+def test_that_one_is_gone_too(proxmox: Any, story: Story) -> None:
+    story.title("The next test looks round: the lease was enough to find and destroy it")
+    guests = proxmox.cluster.resources.get(type="vm")
+    story.step("on Proxmox now", guests or "no guest")
+    assert guests == []
+    story.end()
+
+
+def test_a_run_killed_in_the_middle_leaves_nothing(tmp_path: Path, story: Story) -> None:
+    story.title("A whole run dies: kill -9, no tear-down, on a Proxmox that others share")
+    with serving(tmp_path) as served:
+        story.step("a shared Proxmox", served.address)
+        held = run_and_kill(tmp_path, served)
+        story.step("a run holds", f"containers {held}")
+        story.event("killed with SIGKILL", "in the middle of its test")
+        story.event("left behind", served.guests())
+        assert served.guests() == held
+
+        output = run_to_its_end(tmp_path, served)
+        story.step("the next run", output.strip().splitlines()[-1].strip("= "))
+        story.step("on Proxmox now", served.guests() or "no guest")
+        assert served.guests() == []
+    story.end()
+
+
+def run_and_kill(folder: Path, served: Served) -> list[int]:
+    """Return the VMIDs that a run held when it was killed."""
+    process = start(folder, served, SUITE_THAT_IS_KILLED)
+    patience = threading.Timer(RUN_TIMEOUT_S, process.kill)
+    patience.start()
+    seen: list[str] = []
+    with process:
+        for line in process.stdout or ():
+            seen.append(line)
+            if "HOLDING" in line:
+                break
+        process.kill()
+    patience.cancel()
+    assert "HOLDING" in "".join(seen[-1:]), "the run ended before it was killed:\n" + "".join(seen)
+    return sorted(int(word) for word in seen[-1].split("HOLDING")[1].split())
+
+
+def run_to_its_end(folder: Path, served: Served) -> str:
+    """Return what a run that came to its end printed."""
+    with start(folder, served, SUITE_THAT_COMES_NEXT) as process:
+        output, _ = process.communicate(timeout=RUN_TIMEOUT_S)
+    assert process.returncode == 0, output
+    return output
+
+
+def start(folder: Path, served: Served, suite: str) -> subprocess.Popen[str]:
+    """Return a pytest of its own that runs ``suite`` on the shared server."""
+    (folder / "test_suite.py").write_text(suite, encoding="utf-8")
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-s", f"--proxmox={served.ready['url']}", "test_suite.py"],
+        cwd=folder,
+        env=os.environ | served.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
