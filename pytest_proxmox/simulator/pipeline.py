@@ -10,9 +10,8 @@ from pytest_proxmox.simulator import wire
 from pytest_proxmox.simulator.access import NOBODY, Auth, Unauthorized
 from pytest_proxmox.simulator.family import Call, Family
 from pytest_proxmox.simulator.router import Match, Router
-from pytest_proxmox.simulator.schema.methods import Method
-from pytest_proxmox.simulator.schema.returns import example
-from pytest_proxmox.simulator.schema.verify import verify
+from pytest_proxmox.simulator.schema.catalog import Method, conflicts, verify
+from pytest_proxmox.simulator.schema.shapes import example
 from pytest_proxmox.simulator.wire import Answer, PveError, Request
 
 if TYPE_CHECKING:
@@ -71,9 +70,12 @@ class Pipeline:
         if match is None or method is None:
             raise PveError(501, f"Method '{request.method} {path}' not implemented")
         trace.template = match.template
-        raw: dict[str, Any] = wire.parameters(request) | match.params
+        given = wire.parameters(request)
+        raw: dict[str, Any] = given | match.params
         self._check_permission(method, auth, raw)
         node = self._node(method, match)
+        if given and (clash := conflicts(match.params, given)):
+            raise PveError.fields(clash)
         verified = verify(method, raw)
         if verified.errors:
             raise PveError.fields(verified.errors)

@@ -9,19 +9,38 @@ from typing import Final
 
 VM: Final = frozenset(
     f"VM.{name}"
-    for name in (
-        "Allocate Audit Backup Clone Config.CDROM Config.CPU Config.Cloudinit Config.Disk"
-        " Config.HWType Config.Memory Config.Network Config.Options Console"
-        " GuestAgent.Audit GuestAgent.FileRead GuestAgent.FileSystemMgmt GuestAgent.FileWrite"
-        " GuestAgent.Unrestricted Migrate PowerMgmt Replicate Snapshot Snapshot.Rollback"
-    ).split()
+    for name in [
+        "Allocate",
+        "Audit",
+        "Backup",
+        "Clone",
+        "Config.CDROM",
+        "Config.CPU",
+        "Config.Cloudinit",
+        "Config.Disk",
+        "Config.HWType",
+        "Config.Memory",
+        "Config.Network",
+        "Config.Options",
+        "Console",
+        "GuestAgent.Audit",
+        "GuestAgent.FileRead",
+        "GuestAgent.FileSystemMgmt",
+        "GuestAgent.FileWrite",
+        "GuestAgent.Unrestricted",
+        "Migrate",
+        "PowerMgmt",
+        "Replicate",
+        "Snapshot",
+        "Snapshot.Rollback",
+    ]
 )
 DATASTORE: Final = frozenset(
     f"Datastore.{name}" for name in ("Allocate", "AllocateSpace", "AllocateTemplate", "Audit")
 )
 SYS: Final = frozenset(
     f"Sys.{name}"
-    for name in "AccessNetwork Audit Console Incoming Modify PowerMgmt Syslog".split()
+    for name in ["AccessNetwork", "Audit", "Console", "Incoming", "Modify", "PowerMgmt", "Syslog"]
 )
 SDN: Final = frozenset({"SDN.Allocate", "SDN.Audit", "SDN.Use"})
 MAPPING: Final = frozenset({"Mapping.Audit", "Mapping.Modify", "Mapping.Use"})
@@ -66,16 +85,14 @@ BUILT_IN: Final[dict[str, frozenset[str]]] = {
     ),
 }
 
-# The areas under which a login lists its rights (``cap``), with the paths that are looked at.
+# The areas under which a login lists its rights (``cap``), with the first parts of the paths that
+# count for them: rights on a pool are rights on the guests and storages in it (golden 01 seq 17).
 CAPABILITIES: Final[dict[str, tuple[frozenset[str], tuple[str, ...]]]] = {
-    "access": (
-        frozenset({"User.Modify", "Group.Allocate", "Permissions.Modify"}),
-        ("/access", "/access/groups"),
-    ),
+    "access": (frozenset({"User.Modify", "Group.Allocate", "Permissions.Modify"}), ("/access",)),
     "dc": (frozenset({"Sys.Audit", "Sys.Modify"}) | SDN, ("/",)),
     "mapping": (MAPPING | {"Permissions.Modify"}, ("/mapping",)),
     "nodes": (SYS | {"Permissions.Modify"}, ("/nodes",)),
     "sdn": (SDN | {"Permissions.Modify"}, ("/sdn",)),
-    "storage": (DATASTORE | {"Permissions.Modify"}, ("/storage",)),
-    "vms": (VM | {"Permissions.Modify"}, ("/vms",)),
+    "storage": (DATASTORE | {"Permissions.Modify"}, ("/storage", "/pool")),
+    "vms": (VM | {"Permissions.Modify"}, ("/vms", "/pool")),
 }

@@ -201,7 +201,7 @@ class Server:
             raise RuntimeError("start() was not called")
         try:
             asyncio.run(self._uvicorn.serve(sockets=[listener]))
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - handed to start(), which raises it
             self._failure = exc
         finally:
             listener.close()
@@ -235,9 +235,6 @@ class _Uvicorn(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_started = on_started
-
-    def install_signal_handlers(self) -> None:
-        """Leave signals to the program that started the server."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

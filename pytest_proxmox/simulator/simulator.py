@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import threading
 import time
 import uuid
@@ -12,14 +14,16 @@ from typing import Any, Final
 
 from pytest_proxmox.simulator import populate
 from pytest_proxmox.simulator.access import ROOT, Access
+from pytest_proxmox.simulator.census import Census
 from pytest_proxmox.simulator.clock import SimulatorClock
 from pytest_proxmox.simulator.faults import Faults
 from pytest_proxmox.simulator.pipeline import Pipeline, Trace
 from pytest_proxmox.simulator.routes import FAMILIES
-from pytest_proxmox.simulator.schema.methods import Schema
+from pytest_proxmox.simulator.schema import catalog
 from pytest_proxmox.simulator.state import Guest, Seen, State, Token
 from pytest_proxmox.simulator.tasks import Tasks
-from pytest_proxmox.simulator.wire import Answer, Request
+from pytest_proxmox.simulator.volumes import Volumes
+from pytest_proxmox.simulator.wire import Answer, PveError, Request, failure
 from pytest_proxmox.simulator.world import PASSWORD, World
 
 CALLS_KEPT: Final = 10_000
@@ -64,11 +68,14 @@ class Simulator:
         self.world = world or World.preset("single")
         self.clock = SimulatorClock(clock, scale=scale)
         self.state = State()
-        self.schema = Schema.load()
+        self.schema = catalog.load()
         self.access = Access(self.state, self.clock)
         self.faults = Faults()
         workers = {name: w for family in FAMILIES for name, w in family.workers.items()}
         self.tasks = Tasks(self, workers)
+        self.volumes = Volumes(self)
+        self.census = Census(self)
+        self.crashes: list[Exception] = []
         self.calls: deque[CallRecord] = deque(maxlen=CALLS_KEPT)
         populate.fill(self, self.world)
         self.credentials = self._make_credentials()
@@ -93,9 +100,20 @@ class Simulator:
         """Return the answer to a request; no input makes this raise."""
         with self.lock:
             trace = Trace()
-            answer = self._pipeline.answer(request, trace)
+            try:
+                answer = self._pipeline.answer(request, trace)
+            except Exception as exc:
+                answer = self._crash(request, exc)
             self._record(request, trace, answer)
             return answer
+
+    def _crash(self, request: Request, exc: Exception) -> Answer:
+        """Keep a mistake of the simulator's own for whoever runs it, and answer all the same."""
+        path = request.target.partition("?")[0]
+        logging.getLogger(__name__).exception("%s %s broke the simulator", request.method, path)
+        self.crashes.append(exc)
+        text = f"internal error of the embedded Proxmox: {type(exc).__name__}: {exc}"
+        return failure(PveError(500, text), extjs=False)
 
     def _record(self, request: Request, trace: Trace, answer: Answer) -> None:
         params = {
@@ -146,6 +164,10 @@ class Simulator:
         number: int = self.state.settings.get(key, start - step) + step
         self.state.settings[key] = number
         return number
+
+    def digest_of(self, values: Any) -> str:
+        """Return the SHA-1 of plain values, for configurations that are one file."""
+        return hashlib.sha1(repr(values).encode(), usedforsecurity=False).hexdigest()
 
     # --- guests -----------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, Final, Self
 
 from pytest_proxmox.simulator.store import Store, Table
@@ -14,7 +13,18 @@ from pytest_proxmox.values import GuestKind, GuestRef, NodeName, Vmid
 Scalar = str | int | float
 Config = Mapping[str, Any]
 
-EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+
+class _Nothing(dict[str, Any]):
+    """An empty mapping that nothing can be put into; hashable, as a field's default must be."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return 0
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        raise TypeError("this mapping stays empty")
+
+
+EMPTY: Final[Mapping[str, Any]] = _Nothing()
 MIB: Final = 1024 * 1024
 GIB: Final = 1024 * MIB
 
@@ -165,7 +175,8 @@ class Guest:
 class Task:
     """A worker: ``args`` is all it needs to finish, so that a running one can be saved.
 
-    ``due`` is the virtual time at which it ends; ``holds`` names the file locks it has.
+    ``due`` is the virtual time at which its next part runs; ``lock`` names the file lock that it
+    needs, ``holding`` says whether it has it, ``begun`` whether its first part has run.
     """
 
     upid: str
@@ -181,7 +192,9 @@ class Task:
     due: float
     args: Mapping[str, Any] = EMPTY
     log: tuple[str, ...] = ()
-    holds: tuple[str, ...] = ()
+    lock: str = ""
+    holding: bool = False
+    begun: bool = False
     endtime: int | None = None
     exitstatus: str | None = None
 

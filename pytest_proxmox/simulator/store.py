@@ -20,21 +20,28 @@ _Diff = dict[tuple[str, Any], Any]
 
 
 class Table(dict[K, V], Generic[K, V]):
-    """A dictionary whose changes its store can take back. Values must be immutable."""
+    """A dictionary whose changes its store can take back. Values must be immutable.
 
-    __slots__ = ("_name", "_store")
+    ``version`` grows with every change, taken back or not: what was made from a table is still
+    good while its version is the same.
+    """
+
+    __slots__ = ("_name", "_store", "version")
 
     def __init__(self, name: str, store: Store) -> None:
         super().__init__()
         self._name = name
         self._store = store
+        self.version = 0
 
     def __setitem__(self, key: K, value: V) -> None:
         self._store.note(self._name, key, self.get(key, _ABSENT))
+        self.version += 1
         super().__setitem__(key, value)
 
     def __delitem__(self, key: K) -> None:
         self._store.note(self._name, key, self[key])
+        self.version += 1
         super().__delitem__(key)
 
     def pop(self, key: K, default: Any = None) -> Any:
@@ -55,6 +62,7 @@ class Table(dict[K, V], Generic[K, V]):
     def put_back(self, key: K, value: Any) -> Any:
         """Set or remove without noting it; return what was there. For the store only."""
         before = self.get(key, _ABSENT)
+        self.version += 1
         if value is _ABSENT:
             super().pop(key, None)
         else:

@@ -10,16 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_proxmox.simulator.identity import Auth
 from pytest_proxmox.simulator.state import EMPTY, Task
 from pytest_proxmox.simulator.wire import PveError
 from pytest_proxmox.values import NodeName, Upid
 
 if TYPE_CHECKING:
-    from pytest_proxmox.simulator.access import Auth
     from pytest_proxmox.simulator.simulator import Simulator
 
 FIRST_PID: Final = 1001
 TICKS_PER_S: Final = 100  # ``pstart`` counts hundredths of a second since the node started
+LOCK_WAIT_S: Final = 10.0  # how long a worker, or a request, waits for a guest's file lock
 INTERRUPTED: Final = "interrupted by signal"
 KILLED: Final = "unexpected status"  # the worker died without a last line in its log
 
@@ -57,6 +58,19 @@ class Worker:
     abort: Callable[[Simulator, Task], tuple[str, ...]] = _end
 
 
+class NotYet(Exception):
+    """A worker cannot begin before this moment: somebody holds a lock that it needs."""
+
+    def __init__(self, moment: float) -> None:
+        super().__init__(moment)
+        self.moment = moment
+
+
+def _patience(task: Task) -> float:
+    """Return until when a worker waits for its lock."""
+    return task.starttime + float(task.args.get("lock_wait_s", LOCK_WAIT_S))
+
+
 class Tasks:
     """The task lists of all nodes, and the engine that ends what is due."""
 
@@ -72,38 +86,78 @@ class Tasks:
         node: str,
         kind: str,
         ident: str,
-        auth: Auth,
+        caller: Auth,
         *,
         worker: str = "",
         args: Mapping[str, Any] = EMPTY,
-        holds: tuple[str, ...] = (),
+        lock: str = "",
+        keep_lock: bool = True,
     ) -> str:
         """Start a worker and return its UPID.
 
         ``kind`` is the task's type (``vzcreate``), ``worker`` the name it is registered under
-        (the type, where not given), ``holds`` the file locks it has while it runs.
+        (the type, where not given), ``lock`` the file lock it takes first, to hold it to its end
+        or, without ``keep_lock``, only to lock the configuration instead. A worker that finds
+        the lock taken waits, and dies after ten seconds.
         """
-        task = self._fork(node, kind, ident, auth, worker or kind, args, holds)
+        if lock and not keep_lock:
+            args = {**args, "brief": True}
+        task = self._fork(node, kind, ident, caller, worker or kind, args, lock)
+        self._put(task)
+        if self.holder(lock) is None:
+            self._begin(task)
+        else:
+            self._wait_for_lock(replace(task, log=("trying to acquire lock...",)))
+        if self._sim.clock.mode == "instant":
+            self.run_to_end(task.upid)
+        return task.upid
+
+    def start_after(self, task: Task, kind: str, vmid: int, lock: str) -> str:
+        """Start what a worker starts when it is done (``start=1``), for the same caller."""
+        caller = Auth(task.user, task.tokenid)
+        return self.start(task.node, kind, str(vmid), caller, args={"vmid": vmid}, lock=lock)
+
+    def _begin(self, task: Task) -> None:
+        """Run the first part of a worker now and set when the rest is due."""
+        task = replace(task, holding=bool(task.lock) and "brief" not in task.args)
+        self._put(task)
         try:
             begun = self._workers[task.worker].begin(self._sim, task)
+        except NotYet as later:
+            self._put(replace(self._tasks[task.upid], due=later.moment, holding=False))
+            return
         except TaskDied as died:
-            self._finish(task, str(died))
-            return task.upid
-        due = self._sim.clock.now() + self._sim.faults.task_duration(task, begun.duration_s)
-        self._put(replace(task, due=due, log=task.log + begun.log))
-        if self._sim.clock.mode == "instant":
-            self.run_until(due)
-        return task.upid
+            self._finish(self._tasks[task.upid], str(died))
+            return
+        task = self._tasks[task.upid]
+        length = self._sim.faults.task_duration(task, begun.duration_s)
+        due = self._sim.clock.now() + length
+        self._put(replace(task, due=due, begun=True, log=task.log + begun.log))
+
+    def _wait_for_lock(self, task: Task) -> None:
+        holder = self.holder(task.lock)
+        patience = _patience(task)
+        due = patience if holder is None else min(holder.due, patience)
+        self._put(replace(task, due=max(due, task.due)))
+
+    def _try_lock(self, task: Task) -> None:
+        """Go on with a worker that waits for a lock: take it, wait on, or give up."""
+        if self.holder(task.lock) is None:
+            self._begin(replace(task, log=(*task.log, " OK")))
+        elif task.due >= _patience(task):
+            self._finish(task, f"can't lock file '{task.lock}' - got timeout")
+        else:
+            self._wait_for_lock(task)
 
     def _fork(
         self,
         node: str,
         kind: str,
         ident: str,
-        auth: Auth,
+        caller: Auth,
         worker: str,
         args: Mapping[str, Any],
-        holds: tuple[str, ...],
+        lock: str,
     ) -> Task:
         now = self._sim.clock.now()
         pid = self._sim.count("pid", start=FIRST_PID, step=3)
@@ -111,24 +165,22 @@ class Tasks:
         # a UPID must be new even if two tasks start within the same hundredth of a second
         pstart = max(int((now - boot) * TICKS_PER_S), self._sim.count("pstart"))
         self._sim.state.settings["counter.pstart"] = pstart
-        upid = Upid(NodeName(node), pid, pstart, int(now), kind, ident, auth.name)
-        task = Task(
+        upid = Upid(NodeName(node), pid, pstart, int(now), kind, ident, caller.name)
+        return Task(
             str(upid),
             node,
             kind,
             ident,
-            auth.userid,
-            auth.tokenid,
+            caller.userid,
+            caller.tokenid,
             pid,
             pstart,
             int(now),
             worker,
             now,
             args,
-            holds=holds,
+            lock=lock,
         )
-        self._put(task)
-        return task
 
     def _put(self, task: Task) -> None:
         self._tasks[task.upid] = task
@@ -147,13 +199,16 @@ class Tasks:
 
     def run_to_end(self, upid: str) -> None:
         """Move the on-poll clock to the end of one task; the other modes end what is due."""
-        task = self._tasks.get(upid)
-        if task is None or not task.running or self._sim.clock.mode != "on-poll":
-            self.run_until(self._sim.clock.now())
-            return
-        self._sim.clock.move_to(task.due)
+        moves = self._sim.clock.mode in ("on-poll", "instant")
+        while (task := self._tasks.get(upid)) is not None and task.running and moves:
+            self._sim.clock.move_to(task.due)
+        self.run_until(self._sim.clock.now())
 
     def _run_out(self, task: Task) -> None:
+        """Do what is due: take the lock that a worker waited for, or end it."""
+        if not task.begun:
+            self._try_lock(task)
+            return
         forced = self._sim.faults.task_end(task)
         if forced is not None:
             self._finish(task, forced)
@@ -175,7 +230,14 @@ class Tasks:
             warned = status.startswith("WARNINGS: ")
             last = f"TASK {status}" if warned else f"TASK ERROR: {status}"
         log = (*task.log, last) if last else task.log
-        self._put(replace(task, endtime=moment, exitstatus=status, log=log, holds=()))
+        self._put(replace(task, endtime=moment, exitstatus=status, log=log, holding=False))
+
+    def finish_within(self, upid: str, patience_s: float) -> None:
+        """Let the on-poll clock run to a task's end where that is near enough."""
+        task = self._tasks[upid]
+        near = task.due <= self._sim.clock.now() + patience_s
+        if task.running and near and self._sim.clock.mode == "on-poll":
+            self._sim.clock.move_to(task.due)
 
     def log(self, upid: str, *lines: str) -> None:
         """Add lines to a running task's log."""
@@ -202,17 +264,22 @@ class Tasks:
 
     def holder(self, lock: str) -> Task | None:
         """Return the running task that holds a file lock."""
-        for upid in self._running:
+        for upid in self._running if lock else ():
             task = self._tasks[upid]
-            if lock in task.holds:
+            if task.holding and task.lock == lock:
                 return task
         return None
 
-    def require_lock(self, lock: str, path: str) -> None:
-        """Refuse as PVE does after waiting for a file lock that a worker holds.
+    def await_lock(self, lock: str) -> None:
+        """Wait for a file lock as a request does: up to ten virtual seconds.
+
+        Only the on-poll clock can wait here; with the others a taken lock is refused at once.
 
         Raises:
             PveError: ``can't lock file '…' - got timeout`` (golden README, point 5).
         """
-        if self.holder(lock) is not None:
-            raise PveError(500, f"can't lock file '{path}' - got timeout")
+        patience = self._sim.clock.now() + LOCK_WAIT_S
+        while (holder := self.holder(lock)) is not None:
+            if self._sim.clock.mode != "on-poll" or holder.due > patience:
+                raise PveError(500, f"can't lock file '{lock}' - got timeout")
+            self._sim.clock.move_to(holder.due)

@@ -5,5 +5,36 @@ from __future__ import annotations
 from typing import Final
 
 from pytest_proxmox.simulator.family import Family
+from pytest_proxmox.simulator.routes import (
+    access,
+    acl,
+    index,
+    lxc,
+    lxc_clone,
+    lxc_create,
+    lxc_power,
+    lxc_snapshots,
+    lxc_volumes,
+    realms,
+    storage,
+    tokens,
+    users,
+    vzdump,
+)
 
-FAMILIES: Final[tuple[Family, ...]] = ()
+FAMILIES: Final[tuple[Family, ...]] = (
+    access.FAMILY,
+    acl.FAMILY,
+    index.FAMILY,
+    realms.FAMILY,
+    tokens.FAMILY,
+    users.FAMILY,
+    lxc.FAMILY,
+    lxc_clone.FAMILY,
+    lxc_create.FAMILY,
+    lxc_power.FAMILY,
+    lxc_snapshots.FAMILY,
+    lxc_volumes.FAMILY,
+    storage.FAMILY,
+    vzdump.FAMILY,
+)

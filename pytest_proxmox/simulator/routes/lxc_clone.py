@@ -1,0 +1,315 @@
+"""Clones and templates of containers (golden 05), and moving to another node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_proxmox.simulator import containers, guests
+from pytest_proxmox.simulator.family import Call, Family
+from pytest_proxmox.simulator.routes.lxc_create import UNPACK_BYTES_PER_S
+from pytest_proxmox.simulator.routes.lxc_power import power_off, power_on, require_volume
+from pytest_proxmox.simulator.state import EMPTY, Guest, Task, Volume
+from pytest_proxmox.simulator.tasks import INTERRUPTED, Begun, TaskDied, Worker
+from pytest_proxmox.simulator.volumes import ability
+from pytest_proxmox.simulator.wire import PveError
+
+if TYPE_CHECKING:
+    from pytest_proxmox.simulator.simulator import Simulator
+
+FAMILY: Final = Family()
+CT: Final = "/nodes/{node}/lxc/{vmid}"
+NOT_CLONED: Final = ("lock", "template", "parent", "snaptime")
+KIB: Final = 1024
+
+
+@FAMILY.post(CT + "/clone")
+def clone(call: Call) -> str:
+    """Start a clone; source and target are locked while it runs."""
+    params, newid = call.params, call.params["newid"]
+    guests.require_quorum(call.sim)
+    source = guests.require(call, "lxc")
+    _check_target(call, params.get("target"))
+    if params.get("pool") is not None and params["pool"] not in call.state.pools:
+        raise PveError.forbidden(f"pool '{params['pool']}' does not exist")
+    if "storage" in params:
+        call.sim.volumes.storage(params["storage"])
+        call.require(f"/storage/{params['storage']}", "Datastore.AllocateSpace")
+    call.sim.tasks.await_lock(guests.lock_file("lxc", source.vmid))
+    source = guests.require(call, "lxc")
+    guests.refuse_locked(source)
+    taken = guests.exists_text(call.sim, newid)
+    if taken:
+        raise PveError(500, taken)
+    config = _source_config(source, params.get("snapname"))
+    full = bool(params.get("full", 0 if source.template else 1))
+    _check_kind(call, source, config, full=full)
+    entry = _target_config(call, config)
+    target = params.get("target") or call.node
+    call.sim.put_guest(source.with_config({"lock": "disk"}))
+    call.sim.put_guest(
+        Guest(newid, "lxc", target, {**entry, "lock": "create"}, created=call.sim.clock.now())
+    )
+    return call.start("vzclone", source.vmid, args=_args(call, source, full=full))
+
+
+def _check_target(call: Call, target: str | None) -> None:
+    if target is not None and target not in call.state.nodes:
+        raise PveError(500, f"no such cluster node '{target}'")
+
+
+def _source_config(source: Guest, snapname: str | None) -> Mapping[str, Any]:
+    if not snapname:
+        return source.config
+    if snapname not in source.snapshots:
+        raise PveError(500, f"snapshot '{snapname}' does not exist")
+    return source.snapshots[snapname].config
+
+
+def _check_kind(call: Call, source: Guest, config: Mapping[str, Any], *, full: bool) -> None:
+    """Refuse what cannot be cloned in that way (golden 05 seq 11, 33, 94)."""
+    if full and source.running and not call.params.get("snapname"):
+        raise PveError(500, "Full clone of a running container is only possible from a snapshot")
+    if full:
+        return
+    for volid in containers.volids(config):
+        storage = call.sim.volumes.storage(volid.partition(":")[0])
+        if not (source.template and ability(storage).linked):
+            raise PveError(500, f"Linked clone feature for '{volid}' is not available")
+
+
+def _target_config(call: Call, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the clone's configuration: everything but volumes; networks get new addresses."""
+    entry: dict[str, Any] = {}
+    for key, value in config.items():
+        if key in NOT_CLONED or containers.UNUSED.fullmatch(key) or containers.MOUNT.fullmatch(key):
+            continue
+        if containers.NET.fullmatch(key):
+            values = containers.parse(key, str(value))
+            values["hwaddr"] = guests.mac_address(call.sim)
+            value = containers.render(key, values)
+        entry[key] = value
+    snapname = call.params.get("snapname")
+    words = call.params.get("description")
+    if words is None and snapname:
+        guest = call.state.guests[call.params["vmid"]]
+        words = guest.snapshots[snapname].description or None
+    changes = {"hostname": call.params.get("hostname"), "description": words}
+    given = {key: value for key, value in changes.items() if value is not None}
+    return entry | containers.normalize(call.sim, given)
+
+
+def _args(call: Call, source: Guest, *, full: bool) -> dict[str, Any]:
+    params = call.params
+    return {
+        "vmid": source.vmid,
+        "newid": params["newid"],
+        "target": params.get("target") or call.node,
+        "full": full,
+        "storage": params.get("storage"),
+        "snapname": params.get("snapname"),
+        "pool": params.get("pool"),
+        "bwlimit": params.get("bwlimit", 0),
+    }
+
+
+def begin_clone(sim: Simulator, task: Task) -> Begun:
+    """Make the clone's volumes; what goes wrong leaves neither clone nor lock behind."""
+    source = guests.for_task(sim, task.node, "lxc", task.args["vmid"])
+    config = _source_config(source, task.args["snapname"])
+    log = [f"creating a clone of container {source.vmid} with ID {task.args['newid']}"]
+    entries: dict[str, str] = {}
+    copied = 0
+    try:
+        for key, values in containers.mounts(config):
+            if ":" not in str(values["volume"]):
+                entries[key] = str(config[key])
+                continue
+            entries[key], volume = _copy(sim, task, source, key, values)
+            copied += volume.used
+            word = "full" if task.args["full"] else "linked"
+            log.append(f"create {word} clone of mountpoint {key} ({values['volume']})")
+    except TaskDied as died:
+        _undo(sim, task)
+        raise TaskDied(f"clone failed: {died}") from died
+    target = sim.state.guests[task.args["newid"]]
+    sim.put_guest(replace(target, extra={"entries": entries}))
+    rate = int(task.args["bwlimit"]) * KIB or UNPACK_BYTES_PER_S
+    return Begun(0.5 + (copied / rate if task.args["full"] else 0), tuple(log))
+
+
+def _copy(
+    sim: Simulator, task: Task, source: Guest, key: str, values: dict[str, Any]
+) -> tuple[str, Volume]:
+    """Make one volume of the clone and return its entry and the volume."""
+    volid = str(values["volume"])
+    require_volume(sim, volid, source.node)
+    original = sim.volumes.find(volid, source.node)
+    if original is None:
+        raise TaskDied(f"volume '{volid}' does not exist")
+    name = task.args["storage"] if task.args["full"] else None
+    try:
+        storage = sim.volumes.storage(name or original.storage)
+    except PveError as exc:
+        raise TaskDied(exc.message) from exc
+    if "rootdir" not in storage.content:
+        raise TaskDied(
+            f"content type 'rootdir' is not available or configured on storage '{storage.name}'"
+        )
+    kept = (_snapshot(source, task.args["snapname"])).get(volid, EMPTY)
+    try:
+        volume = sim.volumes.allocate(
+            storage,
+            task.args["target"],
+            task.args["newid"],
+            original.size,
+            content="rootdir",
+            fmt=original.format,
+            used=original.used if task.args["full"] else 0,
+            parent=None if task.args["full"] else original.name,
+            data=kept.get("data", original.data),
+        )
+    except PveError as exc:
+        raise TaskDied(exc.message) from exc
+    return containers.render(key, values | {"volume": volume.volid}), volume
+
+
+def _snapshot(source: Guest, snapname: str | None) -> Mapping[str, Any]:
+    return source.snapshots[snapname].data if snapname else EMPTY
+
+
+def _unlock(sim: Simulator, vmid: int) -> None:
+    guest = sim.state.guests.get(vmid)
+    if guest is not None:
+        sim.put_guest(guest.with_config({}, remove=("lock",)))
+
+
+def _undo(sim: Simulator, task: Task) -> None:
+    target = sim.state.guests.get(task.args["newid"])
+    if target is not None:
+        for volume in sim.volumes.of_guest(target.vmid, target.node):
+            sim.volumes.drop(volume)
+        sim.drop_guest(target.vmid)
+    _unlock(sim, task.args["vmid"])
+
+
+def finish_clone(sim: Simulator, task: Task) -> tuple[str, ...]:
+    """Unlock both, and give the clone its volumes and its pool."""
+    target = sim.state.guests.get(task.args["newid"])
+    if target is None or target.lock != "create":
+        raise TaskDied("clone failed: Lost 'create' config lock, aborting.")
+    config = target.with_config(target.extra["entries"], remove=("lock",))
+    sim.put_guest(replace(config, extra=EMPTY))
+    pool = task.args["pool"]
+    if pool and pool in sim.state.pools:
+        sim.state.members[target.vmid] = pool
+    _unlock(sim, task.args["vmid"])
+    return ()
+
+
+def abort_clone(sim: Simulator, task: Task) -> tuple[str, ...]:
+    """A polite stop removes the clone (golden 05 seq 64)."""
+    _undo(sim, task)
+    return ()
+
+
+@FAMILY.post(CT + "/template")
+def to_template(call: Call) -> None:
+    """Make a container a template: its volumes become bases."""
+    guest = guests.require(call, "lxc")
+    call.sim.tasks.await_lock(guests.lock_file("lxc", guest.vmid))
+    guest = guests.require(call, "lxc")
+    guests.require_writable(call.sim, guest)
+    guests.refuse_locked(guest)
+    if guest.template:
+        raise PveError(500, "you can't convert a template to a template")
+    if guest.running:
+        raise PveError(500, "you can't convert a CT to template if the CT is running")
+    if guest.snapshots:
+        raise PveError(500, "unable to create template, because CT contains snapshots")
+    entries: dict[str, Any] = {"template": 1}
+    for key, values in containers.mounts(guest.config):
+        volume = call.sim.volumes.find(str(values["volume"]), guest.node)
+        if volume is not None:
+            base = call.sim.volumes.make_base(volume)
+            entries[key] = containers.render(key, values | {"volume": base.volid})
+    call.sim.put_guest(guest.with_config(entries))
+
+
+@FAMILY.get(CT + "/migrate")
+def migration_preconditions(call: Call) -> dict[str, Any]:
+    """Return where a container could move to."""
+    guest = guests.require(call, "lxc")
+    others = [name for name in call.state.nodes if name != guest.node]
+    refused = {name: _local_volumes(call.sim, guest) for name in others}
+    return {
+        "running": int(guest.running),
+        "allowed-nodes": [name for name in others if not refused[name]],
+        "not-allowed-nodes": {
+            name: {"unavailable-resources": found} for name, found in refused.items() if found
+        },
+    }
+
+
+def _local_volumes(sim: Simulator, guest: Guest) -> list[str]:
+    found = []
+    for volid in containers.volids(guest.config):
+        storage = sim.state.storages.get(volid.partition(":")[0])
+        if storage is not None and not storage.shared:
+            found.append(volid)
+    return found
+
+
+@FAMILY.post(CT + "/migrate")
+def migrate(call: Call) -> str:
+    """Start the move of a container to another node."""
+    target = call.params["target"]
+    guests.require_quorum(call.sim)
+    if target == call.node:
+        raise PveError.fields({"target": "target is local node."})
+    _check_target(call, target)
+    guest = guests.require(call, "lxc")
+    if not call.state.nodes[target].online:
+        raise PveError(500, f"node '{target}' is not online")
+    restart = bool(call.params.get("restart") or call.params.get("online"))
+    args = {"vmid": guest.vmid, "target": target, "restart": restart}
+    return call.start("vzmigrate", guest.vmid, args=args, lock=guests.lock_file("lxc", guest.vmid))
+
+
+def begin_migrate(sim: Simulator, task: Task) -> Begun:
+    """Refuse what cannot move, and lock the configuration."""
+    guest = guests.for_task(sim, task.node, "lxc", task.args["vmid"])
+    guests.die_if_locked(guest)
+    if guest.running and not task.args["restart"]:
+        raise TaskDied("lxc live migration is currently not implemented")
+    sim.put_guest(guest.with_config({"lock": "migrate"}))
+    return Begun(3.0, (f"starting migration of CT {guest.vmid} to node '{task.args['target']}'",))
+
+
+def finish_migrate(sim: Simulator, task: Task) -> tuple[str, ...]:
+    """Let the container live on the other node, its local volumes with it."""
+    guest = guests.for_task(sim, task.node, "lxc", task.args["vmid"])
+    target, running = task.args["target"], guest.running
+    if running:
+        guest = power_off(sim, guest)
+    for volid in containers.volids(guest.config):
+        volume = sim.volumes.find(volid, guest.node)
+        if volume is not None and volume.node:
+            sim.volumes.drop(volume)
+            sim.volumes.put(replace(volume, node=target))
+    moved = replace(guest.with_config({}, remove=("lock",)), node=target)
+    sim.put_guest(moved)
+    if running:
+        power_on(sim, moved, at=task.due)
+    return ("migration finished successfully",)
+
+
+def abort_migrate(sim: Simulator, task: Task) -> tuple[str, ...]:
+    """A polite stop leaves the container where it was."""
+    _unlock(sim, task.args["vmid"])
+    return (f"ERROR: migration aborted: {INTERRUPTED}",)
+
+
+FAMILY.worker("vzclone", Worker(begin_clone, finish_clone, abort_clone))
+FAMILY.worker("vzmigrate", Worker(begin_migrate, finish_migrate, abort_migrate))
