@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -282,6 +284,22 @@ class Settings:
         """Return where the value of the field ``name`` came from."""
         return self.origins.get(name, DEFAULT)
 
+    def is_about_real_only(self, name: str) -> bool:
+        """Whether this value describes the real Proxmox, and the target is another one.
+
+        A file with PROXMOX_HOST describes that host in its other lines too: its node is not
+        the simulator's.
+        """
+        if self.kind == "real" or self.host is None:
+            return False
+        found_there = name in _OF_TARGET and self.origin(name).rank in _ENVIRONMENTS
+        return name in _OF_REAL or found_there
+
+
+_OF_REAL = frozenset({"host", "port", "user", "password", "token_name", "token_value"})
+_OF_TARGET = frozenset({"node", "storage", "backup_storage", "template", "bridge"})
+_ENVIRONMENTS = frozenset({Rank.ENVIRONMENT, Rank.ENV_FILE})
+
 
 def resolve(sources: Sources) -> Settings:
     """Return the settings that the sources give, the strongest source winning.
@@ -351,19 +369,18 @@ def describe(settings: Settings, *, defaults: bool = False) -> list[str]:
     ``defaults`` adds what nobody set. Of a secret only the source is shown. Where a real
     Proxmox is named and is not the target, what concerns it has a line of its own.
     """
-    aside = settings.kind != "real" and settings.host is not None
-    target = f"{settings.target} ({settings.origin('target').place})"
     shown = [
         option
         for option in (*OPTIONS[1:], *SECRETS)
         if settings.origin(option.name).rank > Rank.DEFAULT
         or (defaults and option.default is not None)
     ]
-    real = [_shown(settings, option) for option in shown if option.name in _OF_REAL]
-    rest = [_shown(settings, option) for option in shown if option.name not in _OF_REAL]
+    aside = [option for option in shown if settings.is_about_real_only(option.name)]
+    target = f"{settings.target} ({settings.origin('target').place})"
+    lines = [[target, *(_shown(settings, option) for option in shown if option not in aside)]]
     if aside:
-        return [", ".join([target, *rest]), ", ".join(["real_proxmox tests", *real])]
-    return [", ".join([target, *real, *rest])]
+        lines.append(["real_proxmox tests", *(_shown(settings, option) for option in aside)])
+    return [", ".join(line) for line in lines]
 
 
 def _shown(settings: Settings, option: Option) -> str:
@@ -371,4 +388,13 @@ def _shown(settings: Settings, option: Option) -> str:
     return f"{option.name.replace('_', ' ')}{value} ({settings.origin(option.name).place})"
 
 
-_OF_REAL = frozenset({"host", "port", "user", "password", "token_name", "token_value"})
+def state_folder(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
+    """Return where this user keeps what must outlive a run: the record of what tests hold."""
+    home = Path(environ.get("HOME") or Path.home())
+    if platform == "win32":
+        base = Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif platform == "darwin":
+        base = home / "Library" / "Application Support"
+    else:
+        base = Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state")
+    return base / "pytest-proxmox"
