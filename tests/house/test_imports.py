@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ import sys
 from importlinter.cli import lint_imports
 sys.exit(lint_imports(limit_to_contracts=tuple(sys.argv[1:]), no_cache=True, no_logo=True))
 """
+HEAVY = {"playwright", "sqlalchemy", "proxmoxer", "requests", "allure", "uvicorn", "cryptography"}
 PACKAGES = ("pytest_proxmox", "src_app")
 
 
@@ -35,6 +38,29 @@ def _lint_imports(folder: Path, *contracts: str) -> subprocess.CompletedProcess[
 def test_every_room_keeps_the_import_contracts() -> None:
     run = _lint_imports(ROOT)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_fixtures_name_heavy_packages_as_types_only() -> None:
+    offences = [
+        source.offence(line, f"imports {name} outside TYPE_CHECKING")
+        for source in project_sources()
+        if source.path.startswith("pytest_proxmox/fixtures/")
+        for line, name in _imports_at_run_time(source.tree)
+        if name in HEAVY
+    ]
+    assert not offences, "\n".join(map(str, offences))
+
+
+def _imports_at_run_time(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the line and the package of each import that is not for type checkers alone."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            continue
+        if isinstance(child, ast.Import):
+            yield from ((child.lineno, alias.name.partition(".")[0]) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            yield child.lineno, (child.module or "").partition(".")[0]
+        yield from _imports_at_run_time(child)
 
 
 @pytest.fixture(scope="module")

@@ -16,16 +16,31 @@ LONG_FUNCTIONS: dict[str, str] = {}
 MAKES_VMIDS = {
     "pytest_proxmox/sandbox/inventory.py": "rows of Proxmox's lists become values here",
     "pytest_proxmox/sandbox/rows.py": "rows of the ledger's file hold plain numbers",
+    "pytest_proxmox/sandbox/sandbox.py": "tests hand over plain numbers",
     "pytest_proxmox/simulator/state.py": "guests come out of the store under plain numbers",
     "pytest_proxmox/simulator/world.py": "the world file is text from outside",
     "pytest_proxmox/values.py": "the type's own parser and ranges",
 }
 
-# Files that hold a plan's text as it stands: their style is the plan's.
+# A plan's text as it stands: its style is the plan's.
 VERBATIM = {"integration/test_proxmox_real.py"}
 
+# A rule and a file that it does not judge: why.
+EXCUSED = {
+    ("long_module", "tests/plugin/hygiene_canaries.py"): "a table of small modules, not code",
+    ("swallowed_exceptions", "tests/unit/database/isolation/escapes.py"): (
+        "plays an app that swallows the refusal"
+    ),
+    ("tests_without_judgement", "tests/unit/database/isolation/test_isolation.py"): (
+        "runs the cases of a table, each with its own assertions"
+    ),
+}
+
 SLEEPS = {"pytest_proxmox/clock.py", "src_app/clock.py"}  # the Clock ports, one a package
-NAMELESS_BY_PLAN = {"e2e_tests/utils"}  # a plan names e2e_tests/utils/page_guard.py
+NAMELESS_BY_PLAN = (
+    "e2e_tests/utils/",  # a plan names e2e_tests/utils/page_guard.py
+    "pytest_proxmox/database/helper.py",  # the contract names db_helper, a DatabaseTestHelper
+)
 SPEAKS_OF_PATHS = {"tests/house/test_rules.py"}  # plants what the rule must find
 
 
@@ -56,9 +71,17 @@ def _texts() -> Iterator[tuple[str, str]]:
     ids=lambda rule: rule.__name__,
 )
 def test_no_file_breaks(rule: Callable[[Source], Iterable[Offence]]) -> None:
-    sources = (source for source in project_sources() if source.path not in VERBATIM)
-    offences = [offence for source in sources for offence in rule(source)]
-    assert not offences, _report(offences)
+    found = {
+        source.path: offences
+        for source in project_sources()
+        if source.path not in VERBATIM and (offences := list(rule(source)))
+    }
+    excused = {path for name, path in EXCUSED if name == rule.__name__}
+    assert found.keys() <= excused, _report(
+        offence for path, group in found.items() if path not in excused for offence in group
+    )
+    stale = excused - found.keys()
+    assert not stale, f"nothing to excuse any more, take the reason out: {sorted(stale)}"
 
 
 def test_each_function_over_the_aim_has_a_reason() -> None:
@@ -98,7 +121,7 @@ def test_every_module_is_named_after_what_is_inside() -> None:
     offences = [
         offence
         for name in project_files()
-        if not any(name.startswith(f"{folder}/") for folder in NAMELESS_BY_PLAN)
+        if not name.startswith(NAMELESS_BY_PLAN)
         for offence in rules.nameless_path(name)
     ]
     assert not offences, _report(offences)
