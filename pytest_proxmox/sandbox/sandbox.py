@@ -270,11 +270,13 @@ class Sandbox:
             upid = self._post(lease, recipe.path, order)
             lease = self.ledger.note(lease, upid=upid)
             outcome = tasks.wait(self.calls.api, upid, timeout_s=CREATE_S, clock=self.calls.clock)
+            if judge(outcome.exitstatus or "").code == Code.VMID_TAKEN:
+                self._yield_vmid(lease)
+                return None
             outcome.demand(f"{recipe.what} {ref}")
         except ApiFailure as exc:
-            if exc.code == Code.VMID_TAKEN and lease.upid is None:
-                self.ledger.advance(lease, State.RELEASED)
-                self._leave_alone(lease)
+            if exc.code == Code.VMID_TAKEN:
+                self._yield_vmid(lease)
                 return None
             self._undo(lease, exc)
         except TaskError as exc:

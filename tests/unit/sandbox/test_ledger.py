@@ -20,7 +20,7 @@ from pytest_proxmox.errors import LeaseError, LedgerUnusable, RangeExhausted
 from pytest_proxmox.sandbox.lease import BEFORE, Leftover, State
 from pytest_proxmox.sandbox.ledger import Ledger
 from pytest_proxmox.sandbox.run import Run
-from pytest_proxmox.values import NodeName, Upid, Vmid, VmidRange
+from pytest_proxmox.values import LeaseId, NodeName, Upid, Vmid, VmidRange
 
 TARGET = "https://pve.invalid:8006"
 SPAN = VmidRange(Vmid(9000), Vmid(9009))
@@ -279,7 +279,7 @@ def test_a_killed_process_leaves_a_readable_ledger(tmp_path: Path, steps: int) -
 
     order = list(State)
     for lease_id, state in announced.items():  # nothing that was said to be written is lost
-        assert order.index(found[lease_id]) >= order.index(State(state))
+        assert order.index(found[LeaseId(lease_id)]) >= order.index(State(state))
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
