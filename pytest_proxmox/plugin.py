@@ -15,7 +15,7 @@ from pytest_proxmox.errors import UserMistake
 from pytest_proxmox.hygiene import settings as hygiene
 from pytest_proxmox.invocation import Invocation, ProxmoxWarning
 
-pytest_plugins = ["pytest_proxmox.fixtures.proxmox"]
+pytest_plugins = ["pytest_proxmox.fixtures.proxmox", "pytest_proxmox.fixtures.database"]
 
 _ENVIRONMENT = pytest.StashKey[tuple[Mapping[str, str], Mapping[str, str]]]()
 

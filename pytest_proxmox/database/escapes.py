@@ -38,6 +38,10 @@ class EscapeWatch:
         event.remove(Engine, "commit", self._commit)
         event.remove(Engine, "rollback", self._rollback)
 
+    def forget(self) -> None:
+        """Forget which URLs are harmless: the allowed ones have changed."""
+        self._calm.clear()
+
     def take(self) -> EscapedCommit | None:
         """Return the first escape since the last call, which then counts as reported."""
         caught, self.caught = self.caught, []
@@ -80,6 +84,8 @@ class EscapeWatch:
             place=place,
         )
         self.caught.append(escape)
+        # SQLAlchemy takes a transaction whose commit failed for ended: undo it here
+        connection.dialect.do_rollback(connection.connection)
         raise escape
 
 

@@ -8,10 +8,12 @@ from functools import cached_property
 from types import CodeType
 from typing import Any
 
-from sqlalchemy import Engine, QueuePool, create_engine, event
+from sqlalchemy import Engine, Pool, QueuePool, create_engine, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from pytest_proxmox.database.bindings import Binding
 from pytest_proxmox.database.escapes import EscapeWatch
+from pytest_proxmox.database.ids import UniqueIds
 from pytest_proxmox.database.state import Inspector
 from pytest_proxmox.database.stores import Store
 from pytest_proxmox.database.urls import Place
@@ -31,22 +33,27 @@ class Isolation:
         bindings: Sequence[Binding] = (),
         aliases: Sequence[Place] = (),
         allow: Sequence[str] = (),
+        worker: str = "gw0",
     ) -> None:
         self.store = store
         self.inspector = inspector
         self.wire = Wire(store.real)
         self.watch = EscapeWatch(allow=allow)
+        self.ids = UniqueIds(worker)
         self._bindings = tuple(bindings)
         self._places = {Place.of(store.url), *aliases} - {Place("sqlite", "", "", ":memory:")}
         self._given: weakref.WeakSet[Any] = weakref.WeakSet()
         self._dialects: dict[int, bool] = {}  # id of a dialect -> is the facade of async engines
         self._slot: Any = None
+        self._url: Any = None
         self._saved: Any = None
         self._counters: tuple[int, ...] | None = None
         self.engine = self._make_engine(switches=False)
         self.app_engine = self._make_engine(switches=False)
         self.facade = self._make_engine(switches=True)
-        self._front = id(self.engine.dialect)
+        self._front_facade = self._make_engine(switches=True)
+        self._front = {id(self.engine.dialect), id(self._front_facade.dialect)}
+        self._fixed: dict[int, Engine] = {}
 
     def _make_engine(self, *, switches: bool) -> Engine:
         engine = create_engine(self.store.url, poolclass=QueuePool, max_overflow=-1)
@@ -58,6 +65,7 @@ class Isolation:
     def install(self) -> None:
         """Answer for all engines of the test database from now on."""
         event.listen(Engine, "do_connect", self._connect)
+        event.listen(Pool, "checkin", self._retire)
         self._route_async()
         for binding in self._bindings:
             self._bind(binding)
@@ -71,11 +79,13 @@ class Isolation:
                 binding.swap(binding.bind)
             if binding.engine is not None:
                 binding.engine.dispose(close=not binding.engine.dialect.is_async)
-        for engine in (self.engine, self.app_engine, self.facade):
+        for engine in (self.engine, self.app_engine, self.facade, self._front_facade):
             engine.dispose()
         event.remove(Engine, "do_connect", self._connect)
+        event.remove(Pool, "checkin", self._retire)
         if self._slot is not None:
             _async_engine_class().sync_engine = self._slot
+            _async_engine_class().url = self._url
 
     def _bind(self, binding: Binding) -> None:
         engine = binding.engine
@@ -94,14 +104,20 @@ class Isolation:
             )
 
     @cached_property
-    def async_engine(self) -> Any:
-        """An ``AsyncEngine`` whose sessions share the test's transaction."""
-        from sqlalchemy.ext.asyncio import create_async_engine
+    def async_engine(self) -> AsyncEngine:
+        """An ``AsyncEngine`` for the application: it shares the test's transaction."""
+        return self._make_async_engine(self.facade)
 
+    @cached_property
+    def front_async_engine(self) -> AsyncEngine:
+        """An ``AsyncEngine`` for the test's own sessions."""
+        return self._make_async_engine(self._front_facade)
+
+    def _make_async_engine(self, facade: Engine) -> AsyncEngine:
         lite = self.store.url.get_backend_name() == "sqlite"
         driver = "sqlite+aiosqlite" if lite else "postgresql+psycopg"
         engine = create_async_engine(self.store.url.set(drivername=driver))
-        self._dialects[id(self._slot.__get__(engine, type(engine)).dialect)] = True
+        self._fixed[id(engine)] = facade
         return engine
 
     def _route_async(self) -> None:
@@ -109,10 +125,16 @@ class Isolation:
         slot = self._slot = kind.__dict__["sync_engine"]
 
         def routed(engine: Any) -> Engine:
+            fixed = self._fixed.get(id(engine))
+            if fixed is not None:
+                return fixed
             inner: Engine = slot.__get__(engine, type(engine))
             return self.facade if self._is_ours(inner) else inner
 
         kind.sync_engine = property(routed, slot.__set__)
+        self._url = kind.__dict__["url"]
+        # the application still reads its own URL
+        kind.url = property(lambda engine: slot.__get__(engine, type(engine)).url)
 
     def adopt(self, engine: Engine) -> None:
         """Lead ``engine`` to the test database whatever its URL says."""
@@ -134,10 +156,14 @@ class Isolation:
             return None
         driver = self.store.driver
         virtual: Virtual = driver.driver_class(
-            self.wire, driver, front=id(dialect) == self._front, switches=bool(known)
+            self.wire, driver, front=id(dialect) in self._front, switches=bool(known)
         )
         self._given.add(virtual)
         return virtual
+
+    def _retire(self, connection: Any, _record: Any) -> None:
+        if issubclass(type(connection), Virtual) and connection.wire is self.wire:
+            connection.retire()
 
     # -- tests ------------------------------------------------------------------------
 
@@ -215,6 +241,4 @@ class Isolation:
 
 
 def _async_engine_class() -> Any:
-    from sqlalchemy.ext.asyncio import AsyncEngine
-
     return AsyncEngine

@@ -98,6 +98,14 @@ class _Asking:
 
     virtual: Virtual
 
+    @property
+    def connection(self) -> Any:
+        """The virtual connection this cursor belongs to."""
+        return self.virtual
+
+    async def _async_soft_close(self) -> None:
+        """Do what SQLAlchemy's asynchronous cursors do when all rows are read: nothing."""
+
     def _ask(self, query: Any, run: Any) -> None:
         virtual = self.virtual
         sql = query if isinstance(query, str) else _render(query, virtual)

@@ -35,6 +35,16 @@ class SqliteReal:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.connection = open_connection(path)
+        self._functions: set[tuple[str, int]] = set()
+
+    def create_function(self, name: str, arguments: int, function: Any, **kwargs: Any) -> None:
+        """Define a function; one that is defined already may be in use, and then stays."""
+        try:
+            self.connection.create_function(name, arguments, function, **kwargs)
+        except sqlite3.OperationalError:
+            if (name, arguments) not in self._functions:
+                raise
+        self._functions.add((name, arguments))
 
     def control(self, *statements: str) -> None:
         """Run statements that steer the transaction."""
@@ -82,6 +92,9 @@ class SqliteCursor(sqlite3.Cursor):
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> Self:
         """Run ``sql`` once per set of parameters inside this session's savepoint."""
         return self._run(sql, super().executemany, parameters)
+
+    async def _async_soft_close(self) -> None:
+        """Do what SQLAlchemy's asynchronous cursors do when all rows are read: nothing."""
 
     def executescript(self, sql_script: str, /) -> Self:
         """Run each statement of a script; the driver's own would commit first."""
@@ -164,6 +177,12 @@ class VirtualSqlite(Virtual):
     def executemany(self, sql: str, parameters: Iterable[Any]) -> Any:
         """Run ``sql`` once per set of parameters on a new cursor."""
         return self.cursor().executemany(sql, parameters)
+
+    def create_function(self, name: str, narg: int, func: Any, **kwargs: Any) -> None:
+        """Define a function on the connection that all sessions share."""
+        real = self.wire.real
+        assert isinstance(real, SqliteReal)  # for the type checker: made by SqliteDriver
+        (self.private or real).create_function(name, narg, func, **kwargs)
 
     def executescript(self, script: str) -> Any:
         """Run a script on a new cursor."""

@@ -115,6 +115,16 @@ class DbState:
         if findings:
             raise StateChanged("the database is not what it should be", findings=findings)
 
+    def refuse_orphans(self, when: str) -> None:
+        """Return when every foreign key leads somewhere.
+
+        Raises:
+            StateChanged: names the rows and the constraints.
+        """
+        findings = [str(orphan) for orphan in self.orphans()]
+        if findings:
+            raise StateChanged(f"there are orphaned rows {when} the test", findings=findings)
+
     def backup(self) -> object:
         """Return the whole content, for ``restore``.
 

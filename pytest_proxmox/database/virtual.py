@@ -10,7 +10,7 @@ from sqlalchemy.util.concurrency import await_only, in_greenlet
 from pytest_proxmox.database.places import caller
 from pytest_proxmox.database.statements import Kind, Statement, classify
 from pytest_proxmox.database.wire import PATIENCE_S, Entry, Wire
-from pytest_proxmox.errors import StaleTransaction
+from pytest_proxmox.errors import SessionsEntangled, StaleTransaction
 
 POLL_S = 0.001
 
@@ -72,7 +72,7 @@ class Virtual:
             entries = self.wire.entries(self)
             if self.failed:
                 self.failed = False
-                self.wire.undo(entries)
+                self._undo(entries)
             elif entries:
                 self.wire.release(entries)
 
@@ -83,9 +83,14 @@ class Virtual:
             return
         self.stale, self.failed, self.explicit = "", False, False
         with self.wire.lock:
-            entries = self.wire.entries(self)
-            if entries:
-                self.wire.undo(entries)
+            self._undo(self.wire.entries(self))
+
+    def _undo(self, entries: list[Entry]) -> None:
+        try:
+            self.wire.undo(entries)
+        except SessionsEntangled:
+            self.wire.orphan(self)  # said once: SQLAlchemy's pool would roll back again
+            raise
 
     def close(self) -> None:
         """End this session's transaction; the real connection stays."""
@@ -93,6 +98,17 @@ class Virtual:
             self.drop_own()
         else:
             self.rollback()
+
+    def retire(self) -> None:
+        """Forget the session that is done with this connection: it goes back to its pool.
+
+        SQLAlchemy does not roll back again where a rollback was refused; what was refused
+        stays in the stack until the test ends, without an owner.
+        """
+        self.stale, self.failed, self.explicit = "", False, False
+        if self.wire.stack:
+            with self.wire.lock:
+                self.wire.orphan(self)
 
     def own(self) -> Any:
         """Return the connection of its own, opened at its first use."""
@@ -190,7 +206,7 @@ class Virtual:
         return error(text)
 
     def _refuse_stale(self, what: str) -> None:
-        if self.stale and self.stale != self.wire.test:
+        if self.stale:
             raise StaleTransaction(
                 f"{caller()} {what} with a transaction that was begun in the test {self.stale}, "
                 "which has ended and was undone. Close the session in its own test, or call "

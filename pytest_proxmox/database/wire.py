@@ -48,6 +48,14 @@ class Owner(Protocol):
     stale: str
 
 
+@dataclass(slots=True)
+class Gone:
+    """The owner of what a session left open when its connection went back to the pool."""
+
+    front: bool = True  # nobody waits for it: it will not end before the test does
+    stale: str = ""
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """One open savepoint. ``own``: its owner wrote; ``others``: whose work lies in it."""
@@ -111,7 +119,8 @@ class Wire:
             name, self.test = self.test, ""
             floor, begun = (self._floor, self._begun_outer) if self.outer else (0, False)
             for entry in self.stack[floor:]:
-                entry.owner.stale = name
+                if not entry.released:
+                    entry.owner.stale = name
             del self.stack[floor:]
             for entry, released, own, others in self._kept:
                 entry.released, entry.own, entry.others = released, own, others
@@ -232,6 +241,14 @@ class Wire:
         self.stack[floor:] = kept
         self._settle()
 
+    def orphan(self, owner: Owner) -> None:
+        """Take from ``owner`` what it left open: its connection will serve another session."""
+        left = self.entries(owner)
+        if left:
+            gone = Gone()
+            for entry in left:
+                entry.owner = gone
+
     def wrote(self, owner: Owner) -> None:
         """Note that ``owner`` wrote: on its own savepoint, and on those that lie above it."""
         mine = self.entries(owner)[-1]
@@ -264,7 +281,9 @@ class Wire:
     def is_front(self, entry: Entry) -> bool:
         """Whether ``entry`` is the test's own: nobody waits for it, for it waits for them."""
         thread, task = entry.actor
-        if entry.owner.front or (thread == self._front_thread and task is None):
+        if thread != self._front_thread:
+            return False
+        if entry.owner.front or task is None:
             return True
         code = getattr(task.get_coro(), "cr_code", None) if task is not None else None
         return code is not None and code is self._front_code

@@ -1,0 +1,1 @@
+"""The behaviours that docs/explanation/database-isolation.md lists, each on every variant."""

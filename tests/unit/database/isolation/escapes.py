@@ -1,0 +1,177 @@
+"""Commits that leave the test's transaction: refused, named, found."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, StaticPool, create_engine, text
+from sqlalchemy.orm import Session
+
+from pytest_proxmox.errors import EscapedCommit, StateChanged
+from tests.unit.database.isolation.registry import behaviour
+from tests.unit.database.isolation.worlds import Item, World, make_schema, names
+
+
+@contextlib.contextmanager
+def foreign(w: World, **options: Any) -> Iterator[Engine]:
+    """An engine the isolation was not told of: the application's own, on its own database."""
+    if w.variant == "postgresql":
+        # on the same server, the maintenance database: as real as a developer's own
+        engine = create_engine(w.isolation.store.url.set(database="postgres"), **options)
+    elif w.variant == "sqlite-file":
+        path = Path(__file__).parent / f"escaped-{os.getpid()}.db"
+        engine = create_engine(f"sqlite:///{path}", **options)
+    else:
+        engine = create_engine("sqlite://", poolclass=StaticPool, **options)
+    make_schema(engine)
+    try:
+        yield engine
+    finally:
+        _remove(w, engine)
+
+
+def _remove(w: World, engine: Engine) -> None:
+    if w.variant == "postgresql":
+        with engine.begin() as connection:
+            connection.execute(text("DROP TABLE items, shelves"))
+    engine.dispose()
+    if w.variant == "sqlite-file":
+        Path(str(engine.url.database)).unlink()
+
+
+def rows(engine: Engine) -> int:
+    """How many items the foreign database really has."""
+    with engine.connect() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM items")).scalar_one())
+
+
+@behaviour(styles=["sync"])
+async def commit_through_an_unbound_engine_is_refused_by_name(w: World) -> None:
+    with foreign(w) as engine:
+        with w.test() as test:
+            session = Session(engine)
+            session.add(Item(name="escaped"))
+            with pytest.raises(EscapedCommit) as caught:
+                session.commit()
+            session.close()
+            test.isolation.escape()
+        assert rows(engine) == 0
+    text_ = str(caught.value)
+    assert "INSERT INTO items" in text_
+    assert "escapes.py" in text_
+    assert "commit_through_an_unbound_engine_is_refused_by_name" in text_
+    assert "db_bind" in text_
+
+
+@behaviour(styles=["sync"])
+async def swallowed_escape_still_fails_the_test(w: World) -> None:
+    def swallow(engine: Engine) -> None:
+        with w.test(), contextlib.suppress(Exception), Session(engine) as session:
+            session.add(Item(name="escaped"))
+            session.commit()
+
+    with foreign(w) as engine:
+        with pytest.raises(EscapedCommit, match="INSERT INTO items"):
+            swallow(engine)
+        assert rows(engine) == 0
+
+
+@behaviour(styles=["sync"])
+async def commit_through_a_creator_engine_is_refused_by_name(w: World) -> None:
+    with foreign(w) as engine:
+        args, params = engine.dialect.create_connect_args(engine.url)
+        raw = engine.raw_connection()
+
+        def creator() -> Any:
+            memory = w.variant == "sqlite-memory"
+            return raw.driver_connection if memory else engine.dialect.connect(*args, **params)
+
+        other = create_engine(f"{engine.url.drivername}://", creator=creator, poolclass=StaticPool)
+        with w.test() as test:
+            with pytest.raises(EscapedCommit, match="INSERT INTO items"), other.begin() as c:
+                c.execute(text("INSERT INTO items (name) VALUES ('escaped')"))
+            test.isolation.escape()
+        assert rows(engine) == 0
+        raw.close()
+        other.dispose(close=w.variant != "sqlite-memory")
+
+
+@behaviour(styles=["sync"])
+async def autocommit_write_through_an_unbound_engine_is_refused(w: World) -> None:
+    with foreign(w, isolation_level="AUTOCOMMIT") as engine:
+        with w.test() as test:
+            with pytest.raises(EscapedCommit, match="INSERT INTO items"), engine.connect() as c:
+                c.execute(text("INSERT INTO items (name) VALUES ('escaped')"))
+            test.isolation.escape()
+        assert rows(engine) == 0
+
+
+@behaviour(variants=["sqlite-file", "postgresql"], styles=["sync"])
+async def raw_driver_write_is_found_by_table(w: World) -> None:
+    def write(sql: str) -> None:
+        raw = w.raw()
+        raw.execute(sql)
+        raw.commit()
+        raw.close()
+
+    def dirty_test() -> None:
+        with w.test():
+            write("INSERT INTO items (name) VALUES ('raw')")
+
+    with pytest.raises(StateChanged, match="table items: 0 rows before, 1 after"):
+        dirty_test()
+    write("DELETE FROM items")
+    assert w.outside() == w.baseline
+    with w.test():  # the next test is not blamed
+        pass
+
+
+@behaviour(styles=["sync"])
+async def reading_through_an_unbound_engine_is_allowed(w: World) -> None:
+    with foreign(w) as engine, w.test(), Session(engine) as session:
+        assert await names(session) == []
+        session.commit()
+
+
+@behaviour(styles=["sync"])
+async def allowed_url_may_commit(w: World) -> None:
+    with foreign(w) as engine:
+        watch = w.isolation.watch
+        before = watch.allow
+        watch.allow = (engine.url.set(password=None).render_as_string(),)
+        watch.forget()
+        try:
+            with w.test(), Session(engine) as session:
+                session.add(Item(name="allowed"))
+                session.commit()
+            assert rows(engine) == 1
+        finally:
+            watch.allow = before
+            watch.forget()
+
+
+@behaviour(styles=["sync"])
+async def write_from_a_thread_between_tests_is_refused(w: World) -> None:
+    caught: list[BaseException] = []
+
+    def job() -> None:
+        try:
+            with w.local() as session:
+                session.add(Item(name="late"))
+                session.commit()
+        except EscapedCommit as exc:
+            caught.append(exc)
+
+    with w.test():
+        pass
+    thread = threading.Thread(target=job)
+    thread.start()
+    thread.join(10)
+    assert "job()" in str(caught[0])
+    assert w.outside() == w.baseline
