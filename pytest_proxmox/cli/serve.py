@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -53,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --clock real, so many times faster (default: 1)",
     )
     parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="FILE",
+        help="keep the state there over restarts; the world is for the first start only",
+    )
+    parser.add_argument(
         "--ready-file",
         type=Path,
         metavar="FILE",
@@ -71,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     _clear(ready_file)
     world = World.named(args.world, origin="option --world")
     simulator = Simulator(world, clock=args.clock, scale=args.scale)
+    autosave = _restored(simulator, args.state)
     server = Server(simulator, host=args.host, port=args.port)
     _listen(server, args)
     try:
@@ -78,13 +86,29 @@ def run(args: argparse.Namespace) -> int:
         if ready_file is not None:
             _write_atomically(ready_file, json.dumps(_ready(server, facts), indent=2) + "\n")
         _print_banner(server, facts, args)
-        stop.wait()
+        with autosave:
+            stop.wait()
     finally:
         server.stop()
         if ready_file is not None:
             ready_file.unlink(missing_ok=True)
     print("Stopped.")
     return 0
+
+
+def _restored(simulator: Simulator, path: Path | None) -> contextlib.AbstractContextManager[object]:
+    """Load the state file, if one was named, and return what keeps it up to date."""
+    from pytest_proxmox.simulator.saved import Autosave, StateFile
+
+    if path is None:
+        return contextlib.nullcontext()
+    if not path.parent.is_dir():
+        raise InvalidValue(
+            f'"{path.parent}" is no folder', origin="option --state", hint="Make it first"
+        )
+    file = StateFile(path)
+    file.restore_into(simulator)
+    return Autosave(simulator, file)
 
 
 def _port(text: str) -> int:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from pytest_proxmox.errors import InvalidValue
+from pytest_proxmox.simulator import saved
 from pytest_proxmox.simulator.simulator import Simulator
 from pytest_proxmox.simulator.wire import Answer, Request, dumps
 
@@ -36,6 +38,11 @@ class Control:
             ("POST", "/restore"): self._restore,
             ("GET", "/calls"): self._list_calls,
             ("POST", "/clock"): self._clock,
+            ("GET", "/state"): self._read_state,
+            ("PUT", "/state"): self._write_state,
+            ("GET", "/faults"): self._list_faults,
+            ("POST", "/faults"): self._add_fault,
+            ("DELETE", "/faults"): self._clear_faults,
         }
 
     def owns(self, target: str) -> bool:
@@ -77,6 +84,34 @@ class Control:
 
     def _list_calls(self, body: dict[str, Any]) -> Any:
         return [asdict(call) for call in list(self._sim.calls)]
+
+    def _read_state(self, body: dict[str, Any]) -> Any:
+        return saved.dump(self._sim)
+
+    def _write_state(self, body: dict[str, Any]) -> Any:
+        try:
+            saved.load(self._sim, body, origin="PUT /state")
+        except InvalidValue as exc:
+            raise ControlError(400, str(exc)) from exc
+        return {}
+
+    def _list_faults(self, body: dict[str, Any]) -> Any:
+        faults = self._sim.faults
+        return [rule.to_json() | {"fired": faults.fired(rule.id)} for rule in faults.rules()]
+
+    def _add_fault(self, body: dict[str, Any]) -> Any:
+        try:
+            return {"id": self._sim.faults.add(**body)}
+        except InvalidValue as exc:
+            raise ControlError(400, str(exc)) from exc
+
+    def _clear_faults(self, body: dict[str, Any]) -> Any:
+        name = body.get("id")
+        try:
+            self._sim.faults.clear() if name is None else self._sim.faults.remove(str(name))
+        except KeyError as exc:
+            raise ControlError(404, f"there is no fault rule {name!r}") from exc
+        return {}
 
     def _clock(self, body: dict[str, Any]) -> Any:
         seconds = body.get("advance_s")

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_proxmox.simulator import guests
-from pytest_proxmox.simulator.state import Guest
+from pytest_proxmox.simulator.quorum import is_quorate
+from pytest_proxmox.simulator.state import Guest, Volume
 from pytest_proxmox.simulator.tasks import TaskDied
 from pytest_proxmox.simulator.volumes import ability
 from pytest_proxmox.simulator.wire import PveError
@@ -70,22 +71,37 @@ def remove(
         TaskDied: without quorum the volumes go and the configuration stays (golden 13).
     """
     log: list[str] = []
+    left = sim.faults.leaves_disk(guest.vmid)
     for volid in dict.fromkeys(volids):
         volume = sim.volumes.find(volid, guest.node)
-        if volume is not None:
+        if volume is not None and left:
+            log.append(_left_behind(sim, guest, volume))
+        elif volume is not None:
             sim.volumes.drop(volume)
         elif ability(sim.state.storages[volid.partition(":")[0]]).files:
             log.append(f"disk image '{_path(sim, volid)}' does not exist")
     if args.get("unreferenced"):
         for volume in sim.volumes.of_guest(guest.vmid, guest.node):
             sim.volumes.drop(volume)
-    if not sim.state.settings["quorate"]:
+    if not is_quorate(sim):
         raise TaskDied(guests.unwritable(sim, guest))
     if args.get("purge"):
         log.append(_purge(sim, guest))
     _forget(sim, guest.vmid)
     sim.drop_guest(guest.vmid)
     return tuple(log)
+
+
+def _left_behind(sim: Simulator, guest: Guest, volume: Volume) -> str:
+    """Return the warning of a VM whose disk stays; a container is not destroyed then.
+
+    Raises:
+        TaskDied: the container keeps its configuration (golden 11 seq 93).
+    """
+    if guest.kind == "lxc":
+        path = sim.volumes.path(volume)
+        raise TaskDied(f"unlink '{path}' failed - Operation not permitted")
+    return f"WARN: Could not remove disk '{volume.volid}', check manually: unlink failed"
 
 
 def _path(sim: Simulator, volid: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_proxmox.simulator.quorum import is_quorate
 from pytest_proxmox.simulator.state import Guest
 from pytest_proxmox.simulator.tasks import TaskDied
 from pytest_proxmox.simulator.wire import PveError
@@ -104,16 +105,6 @@ def check_digest(guest: Guest, given: Any, *, prefix: str = "") -> None:
         raise PveError(500, prefix + text)
 
 
-def require_quorum(sim: Simulator) -> None:
-    """Refuse a write to a configuration while the cluster has no quorum.
-
-    Raises:
-        PveError: ``cluster not ready - no quorum?`` (golden 13).
-    """
-    if not sim.state.settings["quorate"]:
-        raise PveError(500, "cluster not ready - no quorum?")
-
-
 def unwritable(sim: Simulator, guest: Guest) -> str:
     """Return why a configuration file cannot be written without quorum (golden 13 seq 28)."""
     folder = CONFIG_FOLDER[guest.kind]
@@ -129,7 +120,7 @@ def require_writable(sim: Simulator, guest: Guest) -> None:
     Raises:
         PveError: 500 without quorum.
     """
-    if not sim.state.settings["quorate"]:
+    if not is_quorate(sim):
         raise PveError(500, unwritable(sim, guest))
 
 

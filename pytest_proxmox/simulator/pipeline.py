@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_proxmox.simulator import wire
 from pytest_proxmox.simulator.access import NOBODY, Auth, Unauthorized
 from pytest_proxmox.simulator.family import Call, Family
+from pytest_proxmox.simulator.quorum import is_online
 from pytest_proxmox.simulator.router import Match, Router
 from pytest_proxmox.simulator.schema.catalog import Method, conflicts, verify
 from pytest_proxmox.simulator.schema.shapes import example
@@ -116,14 +117,13 @@ class Pipeline:
         if asked is None:
             return self._sim.local_node
         name = self._sim.local_node if asked == LOCALHOST else asked
-        node = self._sim.state.nodes.get(name)
-        if node is None:
+        if name not in self._sim.state.nodes:
             raise PveError(
                 500,
                 f"hostname lookup '{name}' failed - failed to get address info for: {name}:"
                 " Name or service not known",
             )
-        if not node.online and method.proxyto == "node":
+        if method.proxyto == "node" and not is_online(self._sim, name):
             raise PveError(595, "No route to host")
         return name
 

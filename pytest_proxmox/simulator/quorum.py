@@ -18,8 +18,14 @@ def is_quorate(sim: Simulator) -> bool:
     """Return whether more than half of the nodes see each other, and nobody says otherwise."""
     if not sim.state.settings.get("quorate", True):
         return False
-    nodes = sim.state.nodes.values()
-    return 2 * sum(node.online for node in nodes) > len(nodes)
+    names = list(sim.state.nodes)
+    return sim.faults.is_quorate() and 2 * sum(is_online(sim, n) for n in names) > len(names)
+
+
+def is_online(sim: Simulator, node: str) -> bool:
+    """Return whether a node of the cluster can be reached."""
+    found = sim.state.nodes.get(node)
+    return found is not None and found.online and not sim.faults.is_offline(node)
 
 
 def require_ready(sim: Simulator) -> None:

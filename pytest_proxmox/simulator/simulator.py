@@ -11,7 +11,9 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from urllib.parse import unquote
 
+from pytest_proxmox.faults import FaultRule, vmid_of
 from pytest_proxmox.simulator import populate
 from pytest_proxmox.simulator.access import ROOT, Access
 from pytest_proxmox.simulator.census import Census
@@ -29,6 +31,7 @@ from pytest_proxmox.simulator.world import PASSWORD, World
 CALLS_KEPT: Final = 10_000
 SECRET_WORDS: Final = ("password", "secret", "ticket", "token", "key")
 HIDDEN: Final = "***"
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Simulator:
         self.schema = catalog.load()
         self.access = Access(self.state, self.clock)
         self.faults = Faults()
+        self.faults.on_change = self._hold_lock
         workers = {name: w for family in FAMILIES for name, w in family.workers.items()}
         self.tasks = Tasks(self, workers)
         self.volumes = Volumes(self)
@@ -100,17 +104,46 @@ class Simulator:
         """Return the answer to a request; no input makes this raise."""
         with self.lock:
             trace = Trace()
-            try:
-                answer = self._pipeline.answer(request, trace)
-            except Exception as exc:
-                answer = self._crash(request, exc)
+            fired = self._fired(request)
+            vmid = vmid_of(request.target)
+            answer = self.faults.before(fired, vmid)
+            if answer is None:
+                answer = self._answer(request, trace)
+                if fired:
+                    answer = self.faults.after(fired, answer, vmid)
             self._record(request, trace, answer)
             return answer
+
+    def _fired(self, request: Request) -> list[FaultRule]:
+        """Return the fault rules that fire at a request; patterns see it without its prefix."""
+        if not self.faults:
+            return []
+        path = unquote(request.target.partition("?")[0])
+        return self.faults.for_request(request.method, path.removeprefix("/api2/json"))
+
+    def _hold_lock(self, rule: FaultRule, begins: bool) -> None:  # noqa: FBT001 - a callback
+        """Lock the guests of a rule that holds locks, and unlock them when it ends."""
+        if rule.effect != "lock-held":
+            return
+        with self.lock:
+            for guest in list(self.state.guests.values()):
+                if rule.vmid not in (None, guest.vmid):
+                    continue
+                if begins and guest.lock is None:
+                    self.put_guest(guest.with_config({"lock": rule.lock}))
+                elif not begins and guest.lock == rule.lock:
+                    self.put_guest(guest.with_config({}, remove=("lock",)))
+
+    def _answer(self, request: Request, trace: Trace) -> Answer:
+        try:
+            return self._pipeline.answer(request, trace)
+        except Exception as exc:  # noqa: BLE001 - kept in crashes; a server must answer
+            return self._crash(request, exc)
 
     def _crash(self, request: Request, exc: Exception) -> Answer:
         """Keep a mistake of the simulator's own for whoever runs it, and answer all the same."""
         path = request.target.partition("?")[0]
-        logging.getLogger(__name__).exception("%s %s broke the simulator", request.method, path)
+        _LOG.error("%s %s broke the simulator", request.method, path, exc_info=exc)
         self.crashes.append(exc)
         text = f"internal error of the embedded Proxmox: {type(exc).__name__}: {exc}"
         return failure(PveError(500, text), extjs=False)
@@ -156,6 +189,7 @@ class Simulator:
         """Make everything as it was at the start, and forget the calls."""
         with self.lock:
             self.restore(self._fresh)
+            self.faults.clear()
             self.calls.clear()
 
     def count(self, name: str, *, start: int = 1, step: int = 1) -> int:

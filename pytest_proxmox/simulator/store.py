@@ -99,6 +99,10 @@ class Store:
         """Return all tables by name."""
         return self._tables
 
+    def changes(self) -> int:
+        """Return a number that grows with every change of any table."""
+        return sum(table.version for table in self._tables.values())
+
     def note(self, name: str, key: Any, before: Any) -> None:
         """Remember what a key held before its first change since the newest snapshot."""
         if self._newest is not None:

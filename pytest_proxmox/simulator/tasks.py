@@ -209,12 +209,17 @@ class Tasks:
         if not task.begun:
             self._try_lock(task)
             return
-        forced = self._sim.faults.task_end(task)
-        if forced is not None:
-            self._finish(task, forced)
+        rule = self._sim.faults.task_end(task)
+        if rule is not None and rule.effect == "worker-killed":
+            self._finish(task, KILLED, at=task.due)
+            return
+        if rule is not None and rule.effect == "task-error":
+            self._abort(task, rule.text or INTERRUPTED, at=task.due)
             return
         try:
             lines = self._workers[task.worker].finish(self._sim, task)
+            if rule is not None:
+                lines = (*lines, rule.text)
         except TaskDied as died:
             self._finish(self._tasks[task.upid], str(died), at=task.due)
             return
@@ -248,9 +253,12 @@ class Tasks:
         """Stop a task politely: it cleans up behind itself and ends as interrupted."""
         task = self._tasks[upid]
         if task.running:
-            lines = self._workers[task.worker].abort(self._sim, task)
-            task = self._tasks[upid]
-            self._finish(replace(task, log=task.log + lines), INTERRUPTED)
+            self._abort(task, INTERRUPTED)
+
+    def _abort(self, task: Task, status: str, *, at: float | None = None) -> None:
+        lines = self._workers[task.worker].abort(self._sim, task) if task.begun else ()
+        task = self._tasks[task.upid]
+        self._finish(replace(task, log=task.log + lines), status, at=at)
 
     def kill(self, upid: str) -> None:
         """End a worker as SIGKILL does: nothing is cleaned up, no last line is written."""

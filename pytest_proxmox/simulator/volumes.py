@@ -174,7 +174,7 @@ class Volumes:
             PveError: the storage is full.
         """
         _, avail = self.usage(storage, node)
-        if used > avail:
+        if used > avail or avail == 0:
             raise PveError(500, f"storage '{storage.name}' is full: no space left on device")
         name = self.free_name(storage, node, vmid, fmt=fmt, base=base)
         if parent is not None and ability(storage).files:
@@ -198,7 +198,8 @@ class Volumes:
         """Return the used and the available bytes of a storage as seen from a node."""
         taken = sum(volume.used for volume in self.listing(storage, node))
         base = storage.size - storage.avail if storage.avail is not None else 0
-        used = min(base + taken, storage.size)
+        used = storage.size if self._sim.faults.is_full(storage.name) else base + taken
+        used = min(used, storage.size)
         return used, storage.size - used
 
     def path(self, volume: Volume) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import containers, guests
 from pytest_proxmox.simulator.family import Call, Family
+from pytest_proxmox.simulator.quorum import is_online, require_ready
 from pytest_proxmox.simulator.routes.lxc_create import UNPACK_BYTES_PER_S
 from pytest_proxmox.simulator.routes.lxc_power import power_off, power_on, require_volume
 from pytest_proxmox.simulator.state import EMPTY, Guest, Task, Volume
@@ -28,7 +29,7 @@ KIB: Final = 1024
 def clone(call: Call) -> str:
     """Start a clone; source and target are locked while it runs."""
     params, newid = call.params, call.params["newid"]
-    guests.require_quorum(call.sim)
+    require_ready(call.sim)
     source = guests.require(call, "lxc")
     _check_target(call, params.get("target"))
     if params.get("pool") is not None and params["pool"] not in call.state.pools:
@@ -265,12 +266,12 @@ def _local_volumes(sim: Simulator, guest: Guest) -> list[str]:
 def migrate(call: Call) -> str:
     """Start the move of a container to another node."""
     target = call.params["target"]
-    guests.require_quorum(call.sim)
+    require_ready(call.sim)
     if target == call.node:
         raise PveError.fields({"target": "target is local node."})
     _check_target(call, target)
     guest = guests.require(call, "lxc")
-    if not call.state.nodes[target].online:
+    if not is_online(call.sim, target):
         raise PveError(500, f"node '{target}' is not online")
     restart = bool(call.params.get("restart") or call.params.get("online"))
     args = {"vmid": guest.vmid, "target": target, "restart": restart}

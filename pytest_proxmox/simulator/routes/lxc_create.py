@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import containers, guests, restore
 from pytest_proxmox.simulator.family import Call, Family
+from pytest_proxmox.simulator.quorum import require_ready
 from pytest_proxmox.simulator.state import MIB, Guest, Task, Volume
 from pytest_proxmox.simulator.tasks import Begun, TaskDied, Worker
 from pytest_proxmox.simulator.wire import PveError
@@ -44,7 +45,7 @@ KIB: Final = 1024
 def create(call: Call) -> str:
     """Start the creation of a container, from a template or from a backup."""
     params, vmid = call.params, call.params["vmid"]
-    guests.require_quorum(call.sim)
+    require_ready(call.sim)
     restoring = bool(params.get("restore"))
     _check_keys(params)
     existing = guests.exists_text(call.sim, vmid)

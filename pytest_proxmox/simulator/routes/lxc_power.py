@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import containers, destroy, guests
 from pytest_proxmox.simulator.family import Call, Family
+from pytest_proxmox.simulator.quorum import require_ready
 from pytest_proxmox.simulator.state import Guest, Task
 from pytest_proxmox.simulator.tasks import Begun, TaskDied, Worker
 from pytest_proxmox.simulator.wire import PveError
@@ -50,7 +51,7 @@ def _require_running(call: Call, what: str = "CT") -> None:
 @FAMILY.post(CT + "/status/start")
 def start(call: Call) -> str:
     """Start a container; one that is not there fails in the task."""
-    guests.require_quorum(call.sim)
+    require_ready(call.sim)
     guest = _find(call)
     if guest is not None and guest.running:
         raise PveError(500, f"CT {guest.vmid} already running")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_proxmox.simulator import archives
 from pytest_proxmox.simulator.family import Call, Family
 from pytest_proxmox.simulator.populate import content_of, format_of
+from pytest_proxmox.simulator.quorum import is_quorate
 from pytest_proxmox.simulator.routes.vzdump import archives_of
 from pytest_proxmox.simulator.state import GIB, Storage, Task, Volume
 from pytest_proxmox.simulator.tasks import Begun, TaskDied, Worker
@@ -113,7 +114,7 @@ def define(call: Call) -> dict[str, Any]:
 
 
 def _require_quorum(call: Call, what: str) -> None:
-    if not call.state.settings["quorate"]:
+    if not is_quorate(call.sim):
         raise PveError(500, f"{what}: cfs-lock 'file-storage_cfg' error: no quorum!")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import archives, containers, guests, restore
 from pytest_proxmox.simulator.family import Call, Family
+from pytest_proxmox.simulator.quorum import is_quorate
 from pytest_proxmox.simulator.routes.lxc_power import require_volume
 from pytest_proxmox.simulator.state import MIB, Guest, Storage, Task, Volume
 from pytest_proxmox.simulator.tasks import LOCK_WAIT_S, Begun, NotYet, TaskDied, Worker
@@ -148,7 +149,7 @@ def _problem(sim: Simulator, task: Task, vmid: int) -> str | None:
         raise NotYet(holder.due)
     if guest.lock:
         return guests.lock_text(guest)
-    if not sim.state.settings["quorate"]:
+    if not is_quorate(sim):
         return guests.unwritable(sim, guest)
     for volid in _keys(guest).values():
         try:
