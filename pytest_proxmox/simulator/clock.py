@@ -61,6 +61,9 @@ class SimulatorClock:
             self.on_move(self.now())
 
     def last_broadcast(self) -> float:
-        """Return when the nodes last told the cluster about their guests."""
-        now = self.now()
-        return now - now % BROADCAST_S
+        """Return up to when the cluster has heard of changes: ten seconds late, always.
+
+        On a node it is *up to* ten seconds; a client that copes with the worst copes with all,
+        and a test must not depend on where in its ten seconds a broadcast is.
+        """
+        return self.now() - BROADCAST_S

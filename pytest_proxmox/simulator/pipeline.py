@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_proxmox.simulator.simulator import Simulator
 
 VERBS: Final = ("GET", "POST", "PUT", "DELETE")
+FORMATS: Final = ("json", "extjs", "html")
 LOCALHOST: Final = "localhost"
 _TASK_READS: Final = (
     "/nodes/{node}/tasks/{upid}/status",
@@ -50,10 +51,14 @@ class Pipeline:
         if request.method not in VERBS:
             return wire.bare(501, f"method '{request.method}' not available")
         location = request.target.partition("?")[0]
-        refusal, path, extjs = _strip_prefix(location)
-        if refusal is not None:
-            return refusal
+        form, path = _split_prefix(location)
+        if form not in FORMATS:
+            return _no_formatter(location, form)
         trace.path = path
+        answer = self._judged(request, path, trace, extjs=form == "extjs")
+        return wire.page(answer, path) if form == "html" else answer
+
+    def _judged(self, request: Request, path: str, trace: Trace, *, extjs: bool) -> Answer:
         try:
             reply = self._judge(request, path, trace)
         except Unauthorized as exc:
@@ -146,13 +151,17 @@ class Pipeline:
         )
 
 
-def _strip_prefix(path: str) -> tuple[Answer | None, str, bool]:
-    """Return a refusal or the path below the prefix, and whether the format is extjs."""
-    for prefix, extjs in (("/api2/json", False), ("/api2/extjs", True)):
-        if path == prefix or path.startswith(prefix + "/"):
-            return None, path[len(prefix) :], extjs
-    if path == "/api2" or path.startswith("/api2/"):
-        form, _, rest = path[6:].partition("/")
-        text = f"no formatter for uri /{rest}, {form}"
-        return wire.bare(501, text, text=True), "", False
-    return wire.bare(500, f"no such file '{path}'\n", text=True), "", False
+def _split_prefix(location: str) -> tuple[str, str]:
+    """Return the format and the path below it: ``/api2/json/version`` -> json, /version."""
+    if not location.startswith("/api2/"):
+        return "", location
+    form, slash, rest = location.removeprefix("/api2/").partition("/")
+    return form, slash + rest
+
+
+def _no_formatter(location: str, form: str) -> Answer:
+    """Return what a node says of a format, or of a file, that it does not have (golden 02)."""
+    if location != "/api2" and not location.startswith("/api2/"):
+        return wire.bare(500, f"no such file '{location}'\n", text=True)
+    rest = location.removeprefix("/api2").strip("/").partition("/")[2]
+    return wire.bare(501, f"no formatter for uri /{rest}, {form}", text=True)

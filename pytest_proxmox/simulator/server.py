@@ -241,6 +241,12 @@ class _Uvicorn(uvicorn.Server):
         asyncio.get_running_loop().set_exception_handler(_quiet)
         self._on_started()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Clients keep idle connections, and TLS would wait a second for each one's farewell.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await super().shutdown(sockets)
+
 
 def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Do not report what clients do to their own connections."""

@@ -6,6 +6,7 @@ a refused login has neither body nor content type, and ``extjs`` always answers 
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -116,9 +117,22 @@ def failure(error: PveError, *, extjs: bool) -> Answer:
         body["errors"] = dict(error.errors)
     headers = (("content-type", JSON_TYPE),)
     if extjs:
-        body |= {"success": 0, "status": error.status}
+        # a refused parameter's status is a string there (golden 02 seq 160)
+        status = error.status if error.errors is None else str(error.status)
+        body |= {"success": 0, "status": status}
         return Answer(200, "OK", headers, dumps(body))
     return Answer(error.status, reason_phrase(error.message), headers, dumps(body))
+
+
+def page(answer: Answer, path: str) -> Answer:
+    """Return an answer as the page that ``/api2/html`` shows."""
+    shown = html.escape(answer.body.decode())
+    text = (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{html.escape(path)}</title></head><body><pre>{shown}</pre></body></html>\n"
+    )
+    headers = (("content-type", "text/html;charset=UTF-8"),)
+    return Answer(answer.status, answer.reason, headers, text.encode())
 
 
 def bare(status: int, reason: str, *, text: bool = False) -> Answer:

@@ -20,6 +20,7 @@ FAMILY: Final = Family()
 CT: Final = "/nodes/{node}/lxc/{vmid}"
 FS_OVERHEAD: Final = 0.883  # of an image, what its file system offers
 START_S: Final = 1.0
+DESTROY_S: Final = 1.5  # a read right after the request still sees it (golden 03 seq 71)
 STOP_S: Final = 1.0
 SHUTDOWN_S: Final = 4.0  # the recorded container took that long (golden 03 seq 40)
 
@@ -263,7 +264,7 @@ def begin_destroy(sim: Simulator, task: Task) -> Begun:
         log = (f"forced to stop CT {guest.vmid} before destroying!",)
         guest = power_off(sim, guest)
     destroy.check_volumes(sim, guest, containers.volids(guest.config))
-    return Begun(1.0, log)
+    return Begun(DESTROY_S, log)
 
 
 def finish_destroy(sim: Simulator, task: Task) -> tuple[str, ...]:
