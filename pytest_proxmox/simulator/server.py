@@ -22,6 +22,7 @@ from pytest_proxmox.simulator import certificates
 from pytest_proxmox.simulator.control import Control
 from pytest_proxmox.simulator.simulator import Simulator
 from pytest_proxmox.simulator.wire import Answer, Request
+from pytest_proxmox.simulator.workloads import Workloads
 
 MAX_BODY: Final = 64 * 1024 * 1024  # an upload larger than this is cut off
 HEADERS: Final = (
@@ -142,6 +143,7 @@ class Server:
         self._thread: threading.Thread | None = None
         self._uvicorn: uvicorn.Server | None = None
         self._failure: BaseException | None = None
+        self._workloads: Workloads | None = None
         self.port = 0
 
     @property
@@ -191,6 +193,8 @@ class Server:
             target=self._run, args=(listener,), name="pytest-proxmox", daemon=True
         )
         self._thread.start()
+        if self.simulator.world.data["workloads"] or self.simulator.clock.mode == "real":
+            self._workloads = Workloads(self.simulator).__enter__()
         if not started.wait(_START_TIMEOUT_S) or self._failure is not None:
             self.stop()
             raise RuntimeError("the embedded Proxmox did not start") from self._failure
@@ -208,6 +212,9 @@ class Server:
 
     def stop(self) -> None:
         """Stop listening, end the thread and remove the certificates."""
+        if self._workloads is not None:
+            self._workloads.__exit__(None, None, None)
+            self._workloads = None
         if self._uvicorn is not None:
             self._uvicorn.should_exit = True
         if self._thread is not None:

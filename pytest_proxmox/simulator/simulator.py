@@ -10,7 +10,7 @@ import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from pytest_proxmox.faults import FaultRule, vmid_of
@@ -27,6 +27,9 @@ from pytest_proxmox.simulator.tasks import Tasks
 from pytest_proxmox.simulator.volumes import Volumes
 from pytest_proxmox.simulator.wire import Answer, PveError, Request, failure
 from pytest_proxmox.simulator.world import PASSWORD, World
+
+if TYPE_CHECKING:
+    from pytest_proxmox.simulator.workloads import Workloads
 
 CALLS_KEPT: Final = 10_000
 SECRET_WORDS: Final = ("password", "secret", "ticket", "token", "key")
@@ -79,6 +82,7 @@ class Simulator:
         self.tasks = Tasks(self, workers)
         self.volumes = Volumes(self)
         self.census = Census(self)
+        self.workloads: Workloads | None = None
         self.crashes: list[Exception] = []
         self.calls: deque[CallRecord] = deque(maxlen=CALLS_KEPT)
         populate.fill(self, self.world)
@@ -112,7 +116,19 @@ class Simulator:
                 if fired:
                     answer = self.faults.after(fired, answer, vmid)
             self._record(request, trace, answer)
+            self.sync()
             return answer
+
+    def tick(self) -> None:
+        """End the tasks that are due by now, for a clock that runs by itself."""
+        with self.lock:
+            self.clock.move_to(self.clock.now())
+            self.sync()
+
+    def sync(self) -> None:
+        """Let what guests serve follow the state."""
+        if self.workloads is not None:
+            self.workloads.sync()
 
     def _fired(self, request: Request) -> list[FaultRule]:
         """Return the fault rules that fire at a request; patterns see it without its prefix."""
@@ -184,6 +200,7 @@ class Simulator:
         with self.lock:
             self.state.store.restore(name)
             self.clock.set(self._times[name])
+            self.sync()
 
     def reset(self) -> None:
         """Make everything as it was at the start, and forget the calls."""

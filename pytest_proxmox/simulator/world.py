@@ -12,6 +12,7 @@ from pytest_proxmox.errors import InvalidValue, WorldError
 from pytest_proxmox.simulator.state import GIB
 from pytest_proxmox.values import NodeName, Vmid, Volid
 
+WORKLOADS: Final = ("web", "static", "key-value", "failing")
 PRESETS: Final = ("single", "cluster")
 VERSION: Final = "9.2.11"
 PASSWORD: Final = "secret"  # noqa: S105 - the embedded node listens on loopback only
@@ -136,7 +137,7 @@ class _Reader:
                 for n, acl in enumerate(self.array("acls", world.get("acls", [])))
             ],
             "ha": self._each("ha", world, self._plain),
-            "workloads": self._each("workloads", world, self._plain),
+            "workloads": self._each("workloads", world, self._workload),
             "downloads": self._each("downloads", world, self._plain),
         }
 
@@ -237,6 +238,18 @@ class _Reader:
             "pool": guest.get("pool"),
             "files": dict(self.mapping(f"{where}.files", guest.get("files", {}))),
         }
+
+    def _workload(self, where: str, name: str, value: Any) -> dict[str, Any]:
+        facts = dict(self.mapping(where, value))
+        self._known(where, facts, ("serves", "name", "version", "port"))
+        if facts.get("serves", "web") not in WORKLOADS:
+            raise self.fail(
+                f"{where}.serves", f"{facts['serves']!r} is not known", _either(WORKLOADS)
+            )
+        port = self._positive(f"{where}.port", facts.get("port", 8080))
+        if not 1024 < port <= 65535:
+            raise self.fail(f"{where}.port", f"{port} is not between 1025 and 65535")
+        return facts
 
     def _acl(self, where: str, value: Any) -> dict[str, Any]:
         acl = self.mapping(where, value)

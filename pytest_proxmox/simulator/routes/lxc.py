@@ -286,8 +286,16 @@ def interfaces(call: Call) -> list[dict[str, Any]] | None:
     for key, value in guest.config.items():
         if containers.NET.fullmatch(key):
             values = containers.parse(key, str(value))
-            found.append(_interface(values["name"], values["hwaddr"].lower(), _static(values)))
+            addresses = _static(values) or _served(call, guest)
+            found.append(_interface(values["name"], values["hwaddr"].lower(), addresses))
     return found
+
+
+def _served(call: Call, guest: Guest) -> list[dict[str, Any]]:
+    """Return the address on which the guest's workload answers, as DHCP would have given it."""
+    workloads = call.sim.workloads
+    address = workloads.address(guest.vmid) if workloads is not None else None
+    return [{"ip-address": address, "prefix": 8}] if address else []
 
 
 def _static(values: Mapping[str, Any]) -> list[dict[str, Any]]:
