@@ -46,7 +46,7 @@ class Access(Permissions):
 
     def ticket(self, userid: str) -> str:
         """Return a fresh ticket; it is good for two hours of virtual time."""
-        plain = f"PVE:{userid}:{int(self._clock.now()):08X}"
+        plain = f"PVE:{userid}:{int(self._clock.lifetime()):08X}"
         return f"{plain}::{self._sign(plain)}"
 
     def csrf_token(self, userid: str) -> str:
@@ -64,7 +64,7 @@ class Access(Permissions):
         if found is None:
             return None
         userid, issued = found
-        age = self._clock.now() - issued
+        age = self._clock.lifetime() - issued
         if not -CLOCK_SKEW_S <= age <= TICKET_LIFETIME_S or not self.is_enabled(userid):
             return None
         return userid

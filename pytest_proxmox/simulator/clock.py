@@ -24,7 +24,8 @@ class SimulatorClock:
         self.on_move: Callable[[float], None] = lambda _: None
         self._wall = wall or SystemClock()
         self._anchor = self._wall.monotonic()
-        self._now = float(int(self._wall.now()))
+        self._epoch = self._now = float(int(self._wall.now()))
+        self._advanced = 0.0
 
     def now(self) -> float:
         """Return the virtual time in seconds since the epoch."""
@@ -41,7 +42,22 @@ class SimulatorClock:
         """
         if duration_s < 0:
             raise ValueError(f"virtual time cannot go back by {-duration_s} s")
+        self._advanced += duration_s
         self.move_to(self.now() + duration_s)
+
+    def lifetime(self) -> float:
+        """Return the seconds by which tickets grow old.
+
+        What polling moves does not count: a client that reads a thousand times in a second has
+        not held its ticket for a thousand seconds.
+        """
+        if self.mode == "real":
+            return self.now()
+        return self._epoch + self._advanced
+
+    def mark(self) -> tuple[float, float]:
+        """Return the present for ``set``: for snapshots."""
+        return self.now(), self._advanced
 
     def move_to(self, moment: float) -> None:
         """Move forward to a moment; one that is past already moves nothing."""
@@ -49,9 +65,10 @@ class SimulatorClock:
             self._anchor, self._now = self._wall.monotonic(), moment
         self.on_move(self.now())
 
-    def set(self, moment: float) -> None:
-        """Jump to a moment, back as well: for restoring a snapshot."""
-        self._anchor, self._now = self._wall.monotonic(), moment
+    def set(self, mark: tuple[float, float]) -> None:
+        """Jump to a moment that ``mark`` gave, back as well: for restoring a snapshot."""
+        self._anchor, self._now = self._wall.monotonic(), mark[0]
+        self._advanced = mark[1]
 
     def glance(self) -> None:
         """Move as an ordinary read moves it, and end what is due."""

@@ -66,7 +66,7 @@ def load(sim: Simulator, data: Any, *, origin: str) -> None:
     with sim.lock:
         for name, values in tables.items():
             sim.state.store.table(name).replace_all(values)
-        sim.clock.set(now)
+        sim.clock.set((now, sim.clock.mark()[1]))
 
 
 def _read(sim: Simulator, data: Any, origin: str) -> tuple[dict[str, dict[Any, Any]], float]:

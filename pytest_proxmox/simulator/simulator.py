@@ -88,7 +88,7 @@ class Simulator:
         populate.fill(self, self.world)
         self.credentials = self._make_credentials()
         self._pipeline = Pipeline(self, FAMILIES)
-        self._times: dict[str, float] = {}
+        self._times: dict[str, tuple[float, float]] = {}
         self._fresh = self.snapshot()
 
     def _make_credentials(self) -> Credentials:
@@ -188,7 +188,7 @@ class Simulator:
         """Return the id of a snapshot of the whole state, the clock included."""
         with self.lock:
             name = self.state.store.snapshot()
-            self._times[name] = self.clock.now()
+            self._times[name] = self.clock.mark()
             return name
 
     def restore(self, name: str) -> None:
