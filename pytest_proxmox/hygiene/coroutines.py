@@ -44,7 +44,10 @@ class Birth:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A coroutine that went away unstarted; ``old`` says it was made before this phase."""
+    """A coroutine that went away unstarted.
+
+    ``old`` says that the test made it before this phase: it is the test's own fault.
+    """
 
     name: str
     origin: Origin | None
@@ -179,7 +182,8 @@ class CoroutineWatch:
             self._blamed.discard(id(coroutine))
             return
         name = coroutine.__qualname__
-        dropped = Dropped(name, coroutine.cr_origin, birth is not None)
+        old = birth is not None and birth.test == self.test
+        dropped = Dropped(name, coroutine.cr_origin, old)
         outside = self.test == OUTSIDE or not self._is_ours(birth)
         if outside or expected.by_test(name, self._recorder) or self._is_allowed(dropped):
             self._before(coroutine)

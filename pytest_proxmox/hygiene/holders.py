@@ -11,6 +11,9 @@ import pytest
 
 _STEPS = 8  # object, list, attribute, instance, closure, generator, finaliser, fixture
 _WIDEST = 2000  # something held by more than this is held by everything
+# What pytest knows of one test hangs on its wider fixtures' finalisers, and holds its values.
+_OF_ONE_TEST = (pytest.Item, pytest.Collector, pytest.FixtureRequest)
+_DEAD_KEYS = frozenset({"__builtins__", "_pyfuncitem", "_fixtureinfo"})  # of a module, of these
 
 
 def held_by_wider_fixture(found: object) -> bool:
@@ -43,6 +46,6 @@ def _is_wider(found: object) -> bool:
 
 
 def _is_dead_end(found: object) -> bool:
-    if isinstance(found, (ModuleType, type, FrameType)):
+    if isinstance(found, (ModuleType, type, FrameType, *_OF_ONE_TEST)):
         return True
-    return isinstance(found, dict) and ("__builtins__" in found or found is sys.modules)
+    return isinstance(found, dict) and (found is sys.modules or not _DEAD_KEYS.isdisjoint(found))

@@ -24,6 +24,7 @@ from pytest_proxmox.hygiene.watch import Makers
 GRACE_S = 0.25  # a thread or process that was told to end needs a moment to be gone
 _SERVANTS = (  # threads of libraries that live as long as the process or their event loop
     "asyncio_*",
+    "*waitpid-*",  # waits for a child of asyncio: the child is what counts
     "AnyIO worker thread",
     "QueueFeederThread",
     "pytest_timeout *",

@@ -81,7 +81,9 @@ class TaskWatch:
             for task in self._left()
             if not _is_library(task) and not held_by_wider_fixture(task)
         ]
-        return [*cancelled, *self._described(left)]
+        told = self._described(left)
+        self._given.update(left)
+        return [*cancelled, *told]
 
     def _left(self) -> Iterator[Task]:
         """Pending tasks of loops that no other thread runs at this moment."""
