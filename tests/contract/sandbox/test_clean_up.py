@@ -1,0 +1,206 @@
+"""Whatever a sandbox made is gone afterwards, and nothing else is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from pytest_proxmox.errors import ForeignGuest, TaskFailed
+from pytest_proxmox.sandbox.guests import Guest
+from pytest_proxmox.sandbox.lease import State
+from pytest_proxmox.sandbox.sandbox import Sandbox
+from tests.contract.sandbox.conftest import Site
+
+
+def states(site: Site) -> list[str]:
+    """The states of all leases, oldest first."""
+    leases = site.ledger.leases(site.facts.url, states=tuple(State))
+    return [str(lease.state) for lease in leases]
+
+
+def step(guest: Guest, site: Site, path: str, **params: object) -> None:
+    """Do something to a guest that the sandbox has no method for."""
+    site.do("post", guest.path(path), **params)
+
+
+USES: dict[str, Callable[[Sandbox, Site], object]] = {
+    "a container": lambda sandbox, site: sandbox.lxc(),
+    "a running container": lambda sandbox, site: sandbox.lxc(start=1),
+    "a VM": lambda sandbox, site: site.vm(sandbox),
+    "a running VM": lambda sandbox, site: site.vm(sandbox, start=1),
+    "a stopped one": lambda sandbox, site: sandbox.lxc(start=1).stop(),
+    "a protected one": lambda sandbox, site: sandbox.lxc(protection=1),
+    "a second disk": lambda sandbox, site: sandbox.lxc(mp0=f"{site.facts.storage}:1,mp=/data"),
+    "a clone": lambda sandbox, site: sandbox.lxc().clone(),
+    "a clone of a clone": lambda sandbox, site: sandbox.lxc().clone().clone(),
+    "a snapshot": lambda sandbox, site: sandbox.lxc().snapshot("s1").rollback("s1"),
+    "a backup": lambda sandbox, site: sandbox.lxc().backup(),
+    "a protected backup": lambda sandbox, site: sandbox.lxc().backup(protected=1),
+    "two backups": lambda sandbox, site: [guest := sandbox.lxc(), guest.backup(), guest.backup()],
+    "a restored one": lambda sandbox, site: sandbox.lxc(
+        ostemplate=str(sandbox.lxc().backup()), restore=1
+    ),
+    "an unused VMID": lambda sandbox, site: sandbox.vmid(),
+    "an unused block": lambda sandbox, site: sandbox.block(4),
+    "one that the test destroyed": lambda sandbox, site: site.do("delete", sandbox.lxc().path()),
+    "a backed up one that the test destroyed": lambda sandbox, site: [
+        guest := sandbox.lxc(),
+        guest.backup(),
+        site.do("delete", guest.path()),
+    ],
+    "one with a new description": lambda sandbox, site: site.stranger.put(
+        sandbox.lxc().path("config"), description="rewritten by the test"
+    ),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_nothing_is_left_of(use: Callable[[Sandbox, Site], object], site: Site) -> None:
+    site.plant(9000)
+    site.plant(9003, hostname="theirs-too")
+    before = site.picture()
+    sandbox = site.sandbox()
+
+    use(sandbox, site)
+
+    assert sandbox.close() == []
+    assert site.picture() == before
+    assert set(states(site)) == {"released"}
+    assert sandbox.sweep_run() == []
+
+
+def test_linked_clones_go_before_their_template(site: Site) -> None:
+    before = site.picture()
+    sandbox = site.sandbox()
+    template = sandbox.lxc(storage="local-lvm")
+    step(template, site, "template")
+    clone = template.clone()
+
+    # The clone's lease is made the older one: the order of claims must not matter.
+    sandbox._leases.reverse()
+
+    assert clone.config()["rootfs"].startswith("local-lvm:")
+    assert sandbox.close() == []
+    assert site.picture() == before
+
+
+def test_a_guest_that_the_app_under_test_made_is_removed(site: Site) -> None:
+    before = site.picture()
+    sandbox = site.sandbox()
+    vmid = sandbox.vmid()
+    order = {"ostemplate": site.facts.template, "rootfs": f"{site.facts.storage}:1"}
+    sandbox.calls.post(f"nodes/{site.facts.node}/lxc", vmid=int(vmid), start=1, **order)
+
+    assert sandbox.close() == []
+    assert site.picture() == before
+
+
+def test_an_adopted_clone_of_an_adopted_guest_is_removed(site: Site) -> None:
+    before = site.picture()
+    sandbox = site.sandbox()
+    node = site.facts.node
+    order = {"ostemplate": site.facts.template, "rootfs": f"{site.facts.storage}:1"}
+    sandbox.calls.post(f"nodes/{node}/lxc", vmid=9010, **order)
+    sandbox.adopt(9010, node).start().stop()
+    sandbox.calls.post(f"nodes/{node}/lxc/9010/clone", newid=9011)
+    sandbox.adopt(9011, node)
+
+    assert sandbox.close() == []
+    assert site.picture() == before
+
+
+def test_a_strangers_guest_is_neither_adopted_nor_touched(site: Site) -> None:
+    sandbox = site.sandbox()
+    site.plant(9001)
+    before = site.picture()
+
+    with pytest.raises(ForeignGuest, match="made by root@pam!stranger"):
+        sandbox.adopt(9001, site.facts.node)
+
+    assert sandbox.close() == []
+    assert site.picture() == before
+
+
+def test_what_a_stranger_put_under_our_vmid_stays_and_is_reported(site: Site) -> None:
+    sandbox = site.sandbox()
+    vmid = sandbox.vmid()
+    site.plant(vmid)
+    before = site.picture()
+
+    (leftover,) = sandbox.close()
+
+    assert "made by root@pam!stranger" in leftover.reason
+    assert site.picture() == before
+    assert states(site) == ["dirty"]
+
+
+def test_a_failed_create_leaves_nothing(site: Site) -> None:
+    before = site.picture()
+    sandbox = site.sandbox()
+
+    with pytest.raises(TaskFailed, match="does not exist"):
+        sandbox.lxc(ostemplate="local:vztmpl/nope.tar.gz")
+
+    assert site.picture() == before
+    assert states(site) == ["released"]
+
+
+def test_a_locked_guest_is_reported_and_keeps_its_vmid(site: Site) -> None:
+    sandbox = site.sandbox()
+    guest = sandbox.lxc()
+    site.stranger.put(guest.path("config"), lock="backup")
+
+    (leftover,) = sandbox.close()
+
+    assert "CT is locked (backup)" in leftover.reason
+    assert leftover.command.startswith(f"pct unlock {guest.vmid}")
+    assert states(site) == ["dirty"]
+    assert guest.vmid not in {sandbox.vmid() for _ in range(5)}
+
+
+def test_a_vm_with_a_stale_lock_goes_by_a_root_ticket(site: Site) -> None:
+    before = site.picture()
+    sandbox = site.sandbox()
+    guest = site.vm(sandbox)
+    site.stranger.put(guest.path("config"), lock="backup")
+
+    assert sandbox.close() == []
+    assert site.picture() == before
+
+
+def test_volumes_without_a_guest_are_their_owners(site: Site) -> None:
+    """A backup that is kept for 9000 makes 9000 unusable: retention would count it."""
+    site.plant(9000)
+    site.do(
+        "post",
+        f"nodes/{site.facts.node}/vzdump",
+        vmid=9000,
+        storage=site.facts.backup_storage,
+        mode="stop",
+    )
+    site.do("delete", f"nodes/{site.facts.node}/lxc/9000")
+    before = site.picture()
+    sandbox = site.sandbox()
+
+    assert sandbox.lxc().vmid == 9001
+    assert sandbox.close() == []
+    assert site.picture() == before
+
+
+def test_threads_share_a_sandbox(site: Site) -> None:
+    before = site.picture()
+    sandbox = site.sandbox()
+    made: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: made.append(sandbox.lxc(start=1).vmid)) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(made) == list(range(9000, 9006))
+    assert sandbox.close() == []
+    assert site.picture() == before
