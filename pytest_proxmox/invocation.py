@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from pytest_proxmox.errors import UserMistake
 
 _KEY = pytest.StashKey["Invocation"]()
-_WORKER_OUTPUT = "pytest_proxmox"
+_OVER_XDIST = "pytest_proxmox"
+CONTROLLER = "main"
 
 
 class ProxmoxWarning(pytest.PytestWarning):
@@ -23,13 +25,17 @@ class ProxmoxWarning(pytest.PytestWarning):
 class Invocation:
     """What one process of an invocation knows; xdist's workers hand theirs to the controller.
 
-    ``mistake`` is the user's mistake that stopped the run (exit code 4), ``leftovers`` are
-    guests that could not be removed, with the command that frees each (exit code 1).
+    ``run_id`` is the same in all of them, ``worker`` is not. ``mistake`` is the user's mistake
+    that stopped the run (exit code 4), ``leftovers`` are guests that could not be removed,
+    with the command that frees each (exit code 1), ``notes`` are shown and change nothing.
     """
 
     settings: Settings
+    run_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    worker: str = CONTROLLER
     mistake: str | None = None
     leftovers: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, config: pytest.Config) -> Invocation:
@@ -38,27 +44,39 @@ class Invocation:
 
     @classmethod
     def begin(cls, config: pytest.Config, settings: Settings) -> Invocation:
-        """Return a new one, found by ``of`` from now on."""
-        run = config.stash[_KEY] = cls(settings)
-        return run
+        """Return a new one, found by ``of`` from now on; a worker's is part of its controller's."""
+        given = getattr(config, "workerinput", {})
+        worker = given.get("workerid", CONTROLLER)
+        begun = cls(settings, given[_OVER_XDIST], worker) if _OVER_XDIST in given else cls(settings)
+        config.stash[_KEY] = begun
+        return begun
 
     def stop(self, session: pytest.Session, mistake: UserMistake) -> None:
         """Let no further test begin: each would fail for the same reason."""
         self.mistake = self.mistake or str(mistake)
         session.shouldstop = "Proxmox cannot be used"
 
+    def share(self, workerinput: dict[str, Any]) -> None:
+        """Let an xdist worker that is about to start know whose part it is."""
+        workerinput[_OVER_XDIST] = self.run_id
+
     def hand_over(self, config: pytest.Config) -> None:
         """Give what a worker knows to its controller."""
         output = getattr(config, "workeroutput", None)
         if output is not None:
-            output[_WORKER_OUTPUT] = {"mistake": self.mistake, "leftovers": self.leftovers}
+            output[_OVER_XDIST] = {
+                "mistake": self.mistake,
+                "leftovers": self.leftovers,
+                "notes": self.notes,
+            }
 
     def take_over(self, output: dict[str, object]) -> None:
         """Add what a worker handed over; a worker that died hands over nothing."""
-        given = output.get(_WORKER_OUTPUT)
+        given = output.get(_OVER_XDIST)
         if isinstance(given, dict):
             self.mistake = self.mistake or given["mistake"]
             self.leftovers.extend(given["leftovers"])
+            self.notes.extend(given["notes"])
 
     def exit_status(self, status: int) -> int:
         """Return what the process must end with, given what pytest would end with."""

@@ -98,6 +98,12 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Let an xdist worker know whose part it is."""
+    Invocation.of(node.config).share(node.workerinput)
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take over what an xdist worker found."""
     Invocation.of(node.config).take_over(getattr(node, "workeroutput", {}))
@@ -106,21 +112,22 @@ def pytest_testnodedown(node: Any) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Let the exit status tell of mistakes and of guests that are left."""
-    run = Invocation.of(session.config)
-    run.hand_over(session.config)
-    session.exitstatus = run.exit_status(int(session.exitstatus))
+    told = Invocation.of(session.config)
+    told.hand_over(session.config)
+    session.exitstatus = told.exit_status(int(session.exitstatus))
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Name what stopped the run, and each guest that is left with the command that frees it."""
-    run = Invocation.of(config)
-    if run.leftovers:
-        terminalreporter.section("left on Proxmox", red=True, bold=True)
-        terminalreporter.write("".join(f"{line}\n" for line in run.leftovers))
-    if run.mistake is not None:
-        terminalreporter.write_line(f"ERROR: {run.mistake}", red=True)
+    told = Invocation.of(config)
+    for title, lines in (("left on Proxmox", told.leftovers), ("Proxmox", told.notes)):
+        if lines:
+            terminalreporter.section(title, red=lines is told.leftovers)
+            terminalreporter.write("".join(f"{line}\n" for line in lines))
+    if told.mistake is not None:
+        terminalreporter.write_line(f"ERROR: {told.mistake}", red=True)
 
 
 def _dest(option: tables.Option) -> str:

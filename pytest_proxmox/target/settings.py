@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_proxmox import spellings
+from pytest_proxmox.clock import Clock
 from pytest_proxmox.config import Settings, TargetKind
+from pytest_proxmox.target.calls import Api, Calls
 from pytest_proxmox.target.endpoint import Endpoint
-from pytest_proxmox.target.facts import Given
+from pytest_proxmox.target.facts import Given, TargetFacts, discover
+from pytest_proxmox.target.session import connect
 
 
 def endpoint_of(settings: Settings, kind: TargetKind) -> Endpoint:
@@ -46,3 +49,23 @@ def given_for(settings: Settings, kind: TargetKind) -> Given:
         template=about("template"),
         bridge=about("bridge"),
     )
+
+
+def visit(
+    settings: Settings, kind: TargetKind, endpoint: Endpoint, clock: Clock
+) -> tuple[Api, TargetFacts]:
+    """Return a logged-in handle on the Proxmox at ``endpoint``, and what is known about it.
+
+    Raises:
+        UserMistake: it cannot be reached or logged in to, or is not what the settings say.
+        ApiFailure: it cannot be read.
+    """
+    api = connect(endpoint)
+    facts = discover(
+        Calls(api, clock),
+        given_for(settings, kind),
+        kind=kind,
+        url=endpoint.url,
+        user=endpoint.identity,
+    )
+    return api, facts
