@@ -9,12 +9,15 @@ from importlib import import_module
 from typing import Any, NoReturn, Protocol, cast
 
 from pytest_proxmox import __version__
-from pytest_proxmox.errors import UserMistake
+from pytest_proxmox.errors import ProxmoxTestError, UserMistake
 
+FAILED = 1
 BAD_INPUT = 2
 
 COMMANDS = {
     "serve": "serve the embedded Proxmox over HTTPS until it is told to stop",
+    "leases": "list what tests of this machine hold",
+    "sweep": "remove what dead runs of this machine left",
 }
 
 
@@ -49,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserMistake as exc:
         print(f"{parser.prog} {args.command}: {exc}", file=sys.stderr)
         return BAD_INPUT
+    except ProxmoxTestError as exc:
+        print(f"{parser.prog} {args.command}: {exc}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         return 130  # what a shell reports for Ctrl-C
 
