@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from pytest_proxmox import config
-from pytest_proxmox.config import OPTIONS, SECRETS, Rank, Sources, describe, resolve
+from pytest_proxmox.config import (
+    OPTIONS,
+    SECRETS,
+    Rank,
+    Sources,
+    describe,
+    resolve,
+    state_folder,
+)
 from pytest_proxmox.errors import InvalidValue
 
 HOST = {"PROXMOX_HOST": "pve.lan"}
@@ -198,8 +206,8 @@ def test_header_shows_each_given_value_with_its_source() -> None:
         ini_name="tox.ini",
     )
     assert describe(resolve(sources)) == [
-        "real (--proxmox), host pve.lan (PROXMOX_HOST), password (PROXMOX_PASSWORD), "
-        "vmid range 9000-9099 (tox.ini)"
+        "real (--proxmox), host pve.lan (PROXMOX_HOST), vmid range 9000-9099 (tox.ini), "
+        "password (PROXMOX_PASSWORD)"
     ]
 
 
@@ -209,6 +217,43 @@ def test_header_keeps_a_real_proxmox_apart_from_the_target() -> None:
         "simulator (default), clock instant (--proxmox-clock)",
         "real_proxmox tests, host pve.lan (PROXMOX_HOST)",
     ]
+
+
+def test_environment_with_a_host_describes_that_host_and_not_the_simulator() -> None:
+    settings = resolve(
+        Sources(environ=HOST, env_file={"PROXMOX_NODE": "pve7"}, ini={"storage": "fast"})
+    )
+    assert settings.is_about_real_only("node")
+    assert not settings.is_about_real_only("storage")
+    assert "node pve7 (.env.test)" in describe(settings)[1]
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        Sources(environ={"PROXMOX_NODE": "pve7"}),
+        Sources(cli={"target": "real"}, environ={**HOST, "PROXMOX_NODE": "pve7"}),
+    ],
+    ids=["no host", "the target itself"],
+)
+def test_environment_without_another_host_describes_the_target(sources: Sources) -> None:
+    assert not resolve(sources).is_about_real_only("node")
+
+
+@pytest.mark.parametrize(
+    ("platform", "environ", "folder"),
+    [
+        ("linux", {"HOME": "/h"}, "/h/.local/state/pytest-proxmox"),
+        ("linux", {"HOME": "/h", "XDG_STATE_HOME": "/s"}, "/s/pytest-proxmox"),
+        ("darwin", {"HOME": "/h"}, "/h/Library/Application Support/pytest-proxmox"),
+        ("win32", {"HOME": "/h", "LOCALAPPDATA": "/l"}, "/l/pytest-proxmox"),
+    ],
+    ids=["linux", "xdg", "macos", "windows"],
+)
+def test_state_lies_where_the_platform_keeps_it(
+    platform: str, environ: dict[str, str], folder: str
+) -> None:
+    assert state_folder(environ, platform=platform) == Path(folder)
 
 
 def test_header_with_defaults_shows_what_nobody_set() -> None:

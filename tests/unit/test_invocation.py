@@ -54,11 +54,20 @@ def test_first_mistake_is_the_one_to_tell(invocation: Invocation) -> None:
 
 
 def test_worker_hands_over_what_it_knows(invocation: Invocation) -> None:
-    worker = Invocation(invocation.settings, mistake="m", leftovers=["one"])
-    config = cast(pytest.Config, SimpleNamespace(workeroutput={}))
-    worker.hand_over(config)
-    invocation.take_over(cast(Any, config).workeroutput)
-    assert (invocation.mistake, invocation.leftovers) == ("m", ["one"])
+    worker = Invocation(invocation.settings, mistake="m", leftovers=["one"], notes=["two"])
+    config = SimpleNamespace(workeroutput={})
+    worker.hand_over(cast(pytest.Config, config))
+    invocation.take_over(config.workeroutput)
+    assert (invocation.mistake, invocation.leftovers, invocation.notes) == ("m", ["one"], ["two"])
+
+
+def test_worker_is_part_of_its_controllers_run(invocation: Invocation) -> None:
+    workerinput = {"workerid": "gw1"}
+    invocation.share(workerinput)
+    config = SimpleNamespace(workerinput=workerinput, stash=pytest.Stash())
+    begun = Invocation.begin(cast(pytest.Config, config), invocation.settings)
+    assert (begun.run_id, begun.worker) == (invocation.run_id, "gw1")
+    assert Invocation.of(cast(pytest.Config, config)) is begun
 
 
 def test_worker_that_died_hands_over_nothing(invocation: Invocation) -> None:
