@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import figures
-from pytest_proxmox.simulator.quorum import is_quorate
+from pytest_proxmox.simulator.quorum import is_online, is_quorate
 from pytest_proxmox.simulator.wire import Rendered, dumps
 
 if TYPE_CHECKING:
@@ -61,19 +61,19 @@ class Census:
 
     # --- guests -----------------------------------------------------------------------------
 
-    def _heard(self, guest: Guest) -> Guest | None:
-        """Return the guest as its node last told the others, None if nobody heard of it."""
-        if not self.is_heard(self._sim.state.nodes.get(guest.node)):
-            return None
-        return self._sim.broadcast(guest.vmid)
+    def _heard_nodes(self) -> frozenset[str]:
+        """Return the nodes that the others hear: those online while there is quorum."""
+        if not is_quorate(self._sim):
+            return frozenset()
+        return frozenset(name for name in self._sim.state.nodes if is_online(self._sim, name))
 
-    def is_heard(self, node: Node | None) -> bool:
-        """Return whether the others hear a node: it is there, online, and there is quorum."""
-        return node is not None and node.online and is_quorate(self._sim)
+    def _heard(self, guest: Guest, nodes: frozenset[str]) -> Guest | None:
+        """Return the guest as its node last told the others, None if nobody heard of it."""
+        return self._sim.broadcast(guest.vmid) if guest.node in nodes else None
 
     def guest(self, guest: Guest) -> dict[str, Any]:
         """Return a guest's entry."""
-        heard = self._heard(guest)
+        heard = self._heard(guest, self._heard_nodes())
         entry = self._entry(guest, heard)
         if heard is not None:
             entry["uptime"] = self._uptime(heard)
@@ -107,9 +107,8 @@ class Census:
     def _uptime(self, heard: Guest) -> int:
         return max(1, int(self._sim.clock.now() - heard.started)) if heard.running else 0
 
-    def _line(self, guest: Guest) -> bytes:
+    def _line(self, guest: Guest, heard: Guest | None) -> bytes:
         """Return a guest's entry as JSON without its end."""
-        heard = self._heard(guest)
         hastate = self._hastate(guest)
         line = self._lines.get(guest.vmid)
         if (
@@ -126,16 +125,17 @@ class Census:
 
     def guest_lines(self, may: May | None) -> list[bytes]:
         """Return the entries of all guests that ``may`` shows, None showing everything."""
-        members = self._sim.state.members
+        members, nodes = self._sim.state.members, self._heard_nodes()
         lines = []
         for vmid, guest in self._sim.state.guests.items():
             if may is not None and not may(f"/vms/{vmid}", "VM.Audit"):
                 continue
+            line = self._line(guest, self._heard(guest, nodes))
             poolid = members.get(vmid)
             if poolid and (may is None or may(f"/pool/{poolid}", "Pool.Audit")):
-                lines.append(b'%b,"pool":%b}' % (self._line(guest), dumps(poolid)))
+                lines.append(b'%b,"pool":%b}' % (line, dumps(poolid)))
             else:
-                lines.append(self._line(guest) + b"}")
+                lines.append(line + b"}")
         if len(self._lines) > 2 * len(lines) + 100:  # what is gone need not be kept
             self._lines.clear()
         return lines
@@ -163,7 +163,7 @@ class Census:
             "shared": int(storage.shared),
             "status": "unknown",
         }
-        if self.is_heard(node):
+        if node.name in self._heard_nodes():
             used, _ = self.usage(storage, node.name)
             entry |= {"status": "available", "disk": used, "maxdisk": storage.size}
         return entry
@@ -199,22 +199,24 @@ class Census:
         entry: dict[str, Any] = {"id": f"node/{node.name}", "type": "node", "node": node.name}
         if not is_quorate(self._sim):
             return entry | {"status": "unknown"}
-        if not node.online:
+        if not is_online(self._sim, node.name):
             return entry | {"status": "offline"}
         entry |= {"status": "online", "level": ""}
         return entry | (figures.of_node(self._sim, node) if with_figures else {})
 
     def nodes(self, may: May | None) -> Iterable[dict[str, Any]]:
         """Yield the entries of the nodes; figures are for those who may look at the node."""
+        nodes = self._heard_nodes()
         for node in self._sim.state.nodes.values():
             full = may is None or may(f"/nodes/{node.name}", "Sys.Audit")
             entry = self.node(node, with_figures=full)
-            yield entry | ({"cgroup-mode": 2} if self.is_heard(node) else {})
+            yield entry | ({"cgroup-mode": 2} if node.name in nodes else {})
 
     def networks(self, may: May | None) -> Iterable[dict[str, Any]]:
         """Yield the zones of the software-defined network on each node."""
         if may is not None and not may(f"/sdn/zones/{LOCAL_ZONE}", "SDN.Audit"):
             return
+        nodes = self._heard_nodes()
         for node in self._sim.state.nodes.values():
             yield {
                 "id": f"network/{node.name}/zone/{LOCAL_ZONE}",
@@ -222,7 +224,7 @@ class Census:
                 "network": LOCAL_ZONE,
                 "network-type": "zone",
                 "node": node.name,
-                "status": "ok" if self.is_heard(node) else "unknown",
+                "status": "ok" if node.name in nodes else "unknown",
             }
 
     def resources(self, may: May | None, kind: str | None) -> Rendered:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import containers
-from pytest_proxmox.simulator.state import EMPTY, GIB, MIB
+from pytest_proxmox.simulator.state import GIB, MIB
 
 if TYPE_CHECKING:
     from pytest_proxmox.simulator.simulator import Simulator
@@ -48,10 +48,8 @@ def wave(seed: int, moment: float, *, period_s: float = 900.0) -> float:
 
 def of_guest(sim: Simulator, guest: Guest) -> dict[str, Any]:
     """Return a guest's figures as ``/cluster/resources`` has them."""
-    if guest.kind == "lxc":
-        found = containers.status_fields(sim, guest)
-    else:
-        found = _of_machine(sim, guest)
+    is_container = guest.kind == "lxc"
+    found = containers.status_fields(sim, guest) if is_container else _of_machine(sim, guest)
     return found | {
         "maxcpu": found["cpus"],
         "memhost": found.get("memhost", 0),
@@ -198,7 +196,7 @@ def guest_series(sim: Simulator, guest: Guest, frame: str) -> list[dict[str, Any
     return points
 
 
-_STANDING: Final[Mapping[str, Any]] = EMPTY | {
+_STANDING: Final = {
     "cpu": 0,
     "disk": 0,
     "diskread": 0,
