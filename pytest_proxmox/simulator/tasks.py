@@ -266,6 +266,10 @@ class Tasks:
         if task.running:
             self._finish(task, KILLED)
 
+    def knows(self, worker: str) -> bool:
+        """Return whether a worker of that name is simulated."""
+        return worker in self._workers
+
     def get(self, upid: str) -> Task | None:
         """Return the task, or None where there is none of that id."""
         return self._tasks.get(upid)
