@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
-GREEDY: Final = "volume"  # a volume's name has slashes in it (golden 07 seq 38)
+GREEDY: Final = ("volume", "cidr")  # names with slashes in them (golden 07 seq 38)
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Router:
                 if branch.parameter is None:
                     return None
                 name, child = branch.parameter
-                if name == GREEDY:
+                if name in GREEDY:
                     params[name] = "/".join(parts[position:])
                     branch = child
                     break
