@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.errors import WorldError
+from pytest_proxmox.simulator.records import INITIAL
 from pytest_proxmox.simulator.state import (
     EMPTY,
     GIB,
@@ -52,6 +53,8 @@ def fill(sim: Simulator, world: World) -> None:
     for volume in data["volumes"]:
         _put_volume(sim, volume)
     _fill_access(sim, data)
+    for key, record in INITIAL.items():
+        state.records[key] = record
     state.settings["workloads"] = data["workloads"]
     state.settings["downloads"] = data["downloads"]
     for sid, resource in data["ha"].items():

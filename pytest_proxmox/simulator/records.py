@@ -21,6 +21,22 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Any]
 
+BUILT_IN: Final = "builtin"  # the origin of what nobody made
+
+# What every node has from the start: every notification goes to root by mail.
+INITIAL: Final[Mapping[tuple[str, str], Record]] = {
+    ("notify-sendmail", "mail-to-root"): {
+        "comment": "Send mails to root@pam's email address",
+        "mailto-user": ["root@pam"],
+        "origin": BUILT_IN,
+    },
+    ("matcher", "default-matcher"): {
+        "comment": "Route all notifications to mail-to-root",
+        "mode": "all",
+        "origin": BUILT_IN,
+        "target": ["mail-to-root"],
+    },
+}
 _CONTROL: Final = ("delete", "digest", "force", "keep")
 
 
