@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from pytest_proxmox.simulator import wire
 from pytest_proxmox.simulator.access import NOBODY, Auth, Unauthorized
@@ -74,7 +75,9 @@ class Pipeline:
         method = self._schema.method(match.template, request.method) if match else None
         trace.auth = auth = self._authenticate(request, method)
         if match is None or method is None:
-            raise PveError(501, f"Method '{request.method} {path}' not implemented")
+            if request.method == "GET" and not path.strip("/"):  # the schema does not know the top
+                return self._handlers["GET", "/"](Call(self._sim, auth, "GET", path, "/", {}))
+            raise PveError(501, f"Method '{request.method} {unquote(path)}' not implemented")
         trace.template = match.template
         given = wire.parameters(request)
         raw: dict[str, Any] = given | match.params
@@ -113,7 +116,8 @@ class Pipeline:
         if permissions is None:  # nothing declared: for root alone
             if not auth.is_root_ticket:
                 raise PveError.forbidden("user != root@pam")
-        elif (check := permissions.get("check")) is not None:
+        elif "user" not in permissions:  # open to every user, whatever else stands there
+            check = permissions["check"]
             self._sim.access.judge(auth, check, raw)
 
     def _node(self, method: Method, match: Match) -> str:

@@ -143,8 +143,8 @@ def bare(status: int, reason: str, *, text: bool = False) -> Answer:
 
 
 def reason_phrase(message: str) -> str:
-    """Return the text as one line that a status line can carry."""
-    return " ".join(message.split("\n")).strip()
+    """Return a text's first line: what a status line can carry (golden 01 seq 48)."""
+    return message.partition("\n")[0].strip()
 
 
 def parameters(request: Request) -> dict[str, Any]:
