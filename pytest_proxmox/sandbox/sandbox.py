@@ -132,9 +132,9 @@ class Sandbox:
             claimed = self.ledger.claim(
                 self.facts.url, [self.span], self.run, count=count, maker=maker
             )
+            self._leases += claimed  # before the next call, which may fail
             taken = [lease for lease in claimed if not inventory.is_free(lease.vmid)]
             if not taken:
-                self._leases += claimed
                 return claimed
             for lease in claimed:
                 self.ledger.advance(lease, State.RELEASED)

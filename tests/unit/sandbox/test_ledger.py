@@ -29,11 +29,13 @@ UPID = "UPID:pve:000029F2:0008157D:6B01FF9A:vzcreate:9001:pt@pve!ci:"
 
 @pytest.fixture
 def run() -> Run:
+    """This process, as the only one of its run."""
     return Run.here("run-1")
 
 
 @pytest.fixture
 def ledger(tmp_path: Path, run: Run) -> Iterator[Ledger]:
+    """A ledger that knows the run."""
     with Ledger(tmp_path, clock=ManualClock(), durable=False) as ledger:
         ledger.register(run, target=TARGET, kind="real")
         yield ledger
