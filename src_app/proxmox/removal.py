@@ -19,7 +19,7 @@ from src_app.proxmox.errors import (
     RequestFailed,
     StillThere,
 )
-from src_app.proxmox.ownership import RUNNING, Claim, Claims, Evidence, Verdict, judge
+from src_app.proxmox.ownership import Claim, Claims, Evidence, Verdict, judge
 from src_app.proxmox.tasks import TaskWatch, Upid, demand_success
 
 Removed = Literal["destroyed", "absent"]
@@ -69,13 +69,12 @@ class Remover:
             StillThere: Proxmox says the VMID is still taken.
         """
         claim = self._claims.get(vmid)
-        if claim is not None:
-            self._end_making(claim)
+        making = "" if claim is None else self._end_making(claim)
         if self.is_free(vmid):
             self._claims.drop(claim)
             return "absent"
         place = self._node_of(vmid, asked=node)
-        config = self._prove(claim, place, vmid)
+        config = self._prove(claim, place, vmid, making=making)
         if config.get("protection"):
             self._unprotect(place, vmid, allowed=unprotect)
         self._stop(place, vmid)
@@ -107,22 +106,32 @@ class Remover:
             raise CleanupIncomplete("guests that this service made are left", errors)
         return CleanupReport(tuple(done["destroyed"]), tuple(done["absent"]), tuple(foreign))
 
-    def _end_making(self, claim: Claim) -> None:
-        """Stop the task that still makes the guest: a polite stop removes what it had made.
+    def _end_making(self, claim: Claim) -> str:
+        """Return how the task that makes the guest ended, after stopping it where it runs.
 
+        A polite stop removes what the task had made. ``""`` where Proxmox knows no such task.
         Where the POST's answer was lost we do not know the task, so we only wait for what
         runs on that VMID: the description with the proof appears when it ends.
         """
         if claim.upid is None:
-            for task in self._tasks(claim, source="active"):
+            for task in self._tasks(claim, {claim.node}, source="active"):
                 self._watch.ended_blocking(Upid.parse(task["upid"]))
-        elif self._making(claim.upid) == RUNNING:
+            return ""
+        try:
+            outcome = self._watch.look(claim.upid)
+        except InvalidRequest:
+            return ""  # a task's log is kept for a while only
+        if outcome is None:
             self._connection.delete(claim.upid.path)
-            self._watch.ended_blocking(claim.upid)
+            outcome = self._watch.ended_blocking(claim.upid)
+        return outcome.exitstatus
 
-    def _tasks(self, claim: Claim, **query: Any) -> list[dict[str, Any]]:
-        listed = self._connection.get(f"/nodes/{claim.node}/tasks", vmid=claim.vmid, **query)
-        return list(listed)
+    def _tasks(self, claim: Claim, nodes: set[str], **query: Any) -> list[dict[str, Any]]:
+        return [
+            task
+            for node in sorted(nodes)
+            for task in self._connection.get(f"/nodes/{node}/tasks", vmid=claim.vmid, **query)
+        ]
 
     def _node_of(self, vmid: int, *, asked: str) -> str:
         """Return the node that has the guest now: it may have been migrated.
@@ -138,30 +147,28 @@ class Remover:
             raise ForeignGuest(vmid, because="it is a virtual machine")
         return str(found.get("node", asked))
 
-    def _prove(self, claim: Claim | None, node: str, vmid: int) -> dict[str, Any]:
+    def _prove(self, claim: Claim | None, node: str, vmid: int, *, making: str) -> dict[str, Any]:
         """Return the guest's config once the evidence shows that it is ours."""
         if claim is None:
             refusal = self._claims.refusal(vmid)
             because = Verdict.UNCLAIMED.value + (f"; its create said: {refusal}" if refusal else "")
             raise ForeignGuest(vmid, because=because)
         config: dict[str, Any] = self._connection.get(f"/nodes/{node}/lxc/{vmid}/config")
-        verdict = judge(claim, self._evidence(claim, config))
+        verdict = judge(claim, self._evidence(claim, node, config, making=making))
         if verdict is not Verdict.OURS:
             raise ForeignGuest(vmid, because=verdict.value, may_be_ours=verdict is Verdict.UNPROVEN)
         return config
 
-    def _evidence(self, claim: Claim, config: dict[str, Any]) -> Evidence:
+    def _evidence(
+        self, claim: Claim, node: str, config: dict[str, Any], *, making: str
+    ) -> Evidence:
+        """Return what Proxmox says, from the node that made the guest and the one that has it."""
         if claim.upid is None:
-            return Evidence.read(config, making="", tasks=[])
-        tasks = self._tasks(claim, since=claim.upid.starttime, source="all", limit=500)
-        return Evidence.read(config, making=self._making(claim.upid), tasks=tasks)
-
-    def _making(self, upid: Upid) -> str:
-        try:
-            outcome = self._watch.look(upid)
-        except InvalidRequest:
-            return ""  # Proxmox keeps a task's log for a while only
-        return RUNNING if outcome is None else outcome.exitstatus
+            return Evidence.read(config, making=making, tasks=[])
+        since = {"since": claim.upid.starttime, "source": "all", "limit": 500}
+        return Evidence.read(
+            config, making=making, tasks=self._tasks(claim, {claim.node, node}, **since)
+        )
 
     def _unprotect(self, node: str, vmid: int, *, allowed: bool) -> None:
         if not allowed:
