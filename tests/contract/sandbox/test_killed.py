@@ -1,0 +1,82 @@
+"""A process killed at any call: the next run collects everything it left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_proxmox.sandbox.sweep import collect
+from tests.contract.sandbox.conftest import SPAN, Site
+
+CALLS = 48  # of the whole life; killed at every third of them
+
+
+@pytest.fixture
+def transport() -> str:
+    """Over sockets: two processes meet on one Proxmox."""
+    return "https"
+
+
+def doomed(site: Site) -> subprocess.Popen[str]:
+    """Start a process that lives on the site and announces its calls."""
+    endpoint, facts = site.endpoint, site.facts
+    settings = {
+        "endpoint": {
+            "host": endpoint.host,
+            "port": endpoint.port,
+            "password": endpoint.password,
+            "ca_file": str(endpoint.ca_file),
+        },
+        "facts": {name: getattr(facts, name) for name in type(facts).__slots__}
+        | {"found": sorted(facts.found)},
+        "ledger": str(site.ledger.path.parent),
+        "span": str(SPAN),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.contract.sandbox.doomed", json.dumps(settings)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+
+
+def kill_at(process: subprocess.Popen[str], call: int) -> bool:
+    """Let it make ``call - 1`` calls and kill it at the next; False where it was done before."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for _ in range(call):
+        if not process.stdout.readline().startswith("calls"):
+            process.communicate()
+            return False
+        process.stdin.write("go on\n")
+        process.stdin.flush()
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    return True
+
+
+@pytest.mark.parametrize("call", range(3, CALLS, 3), ids="call {}".format)
+def test_what_a_killed_process_left_is_collected(site: Site, call: int) -> None:
+    site.plant(9000)
+    site.plant(9002)
+    before = site.picture()
+
+    assert kill_at(doomed(site), call)
+    swept = collect(site.api, site.facts, site.ledger, clock=site.clock)
+
+    assert swept.leftovers == ()
+    assert site.picture() == before
+    assert site.ledger.leases(site.facts.url) == []
+
+
+def test_the_doomed_life_ends_by_itself_after_the_last_kill(site: Site) -> None:
+    """The kills above must reach to the end of the life, and not much beyond."""
+    assert not kill_at(doomed(site), CALLS + 1)
+    assert site.ledger.leases(site.facts.url) == []
