@@ -6,7 +6,15 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import proxmoxer.backends.https
 import pytest
+
+import pytest_proxmox.fixtures.place
+import pytest_proxmox.simulator.server
+
+# pytester forgets what a run in this process imports, and cryptography's compiled part does not
+# bear a second import: what a run needs is imported before the first.
+LOADED = (proxmoxer, pytest_proxmox)
 
 INI = """\
 [pytest]
