@@ -14,7 +14,7 @@ import pytest
 from pytest_proxmox.sandbox.sweep import collect
 from tests.contract.sandbox.conftest import SPAN, Site
 
-CALLS = 48  # of the whole life; killed at every third of them
+CALLS = 44  # of the whole life; killed at every third of them
 
 
 @pytest.fixture
