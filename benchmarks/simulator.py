@@ -81,7 +81,14 @@ def in_process(sim: Simulator, stack: ExitStack) -> Any:
 
     wire = stack.enter_context(InProcess(handle))
     host = wire.url.removeprefix("https://").partition(":")[0]
-    return ProxmoxAPI(host, user="root@pam", password="secret", verify_ssl=False)
+    login = sim.credentials
+    return ProxmoxAPI(
+        host,
+        user=login.user,
+        token_name=login.token_id.partition("!")[2],
+        token_value=login.token_secret,
+        verify_ssl=False,
+    )
 
 
 def against_fakepve(stack: ExitStack) -> list[Row]:

@@ -157,6 +157,8 @@ class Pipeline:
 
 def _split_prefix(location: str) -> tuple[str, str]:
     """Return the format and the path below it: ``/api2/json/version`` -> json, /version."""
+    if location.startswith("/api2/json/"):
+        return "json", location[10:]
     if not location.startswith("/api2/"):
         return "", location
     form, slash, rest = location.removeprefix("/api2/").partition("/")

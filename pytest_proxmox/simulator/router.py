@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
+REMEMBERED: Final = 2048  # paths whose match is kept: clients ask the same again
 GREEDY: Final = ("volume", "cidr")  # names with slashes in them (golden 07 seq 38)
 
 
@@ -30,6 +31,7 @@ class Router:
 
     def __init__(self, templates: Iterable[str]) -> None:
         self._root = _Branch()
+        self._matched: dict[str, Match | None] = {}
         for template in templates:
             self._add(template)
 
@@ -46,6 +48,14 @@ class Router:
 
     def match(self, path: str) -> Match | None:
         """Return the template of a path, or None; empty segments do not count (golden 02)."""
+        if path in self._matched:
+            return self._matched[path]
+        if len(self._matched) >= REMEMBERED:
+            self._matched.clear()
+        self._matched[path] = found = self._match(path)
+        return found
+
+    def _match(self, path: str) -> Match | None:
         parts = [part for part in unquote(path).split("/") if part]
         branch, params = self._root, {}
         for position, part in enumerate(parts):

@@ -7,8 +7,6 @@ import logging
 import threading
 import time
 import uuid
-from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -17,6 +15,7 @@ from pytest_proxmox.faults import FaultRule, vmid_of
 from pytest_proxmox.simulator import populate
 from pytest_proxmox.simulator.access import ROOT, Access
 from pytest_proxmox.simulator.census import Census
+from pytest_proxmox.simulator.calls import Calls
 from pytest_proxmox.simulator.clock import SimulatorClock
 from pytest_proxmox.simulator.faults import Faults
 from pytest_proxmox.simulator.pipeline import Pipeline, Trace
@@ -31,24 +30,7 @@ from pytest_proxmox.simulator.world import PASSWORD, World
 if TYPE_CHECKING:
     from pytest_proxmox.simulator.workloads import Workloads
 
-CALLS_KEPT: Final = 10_000
-SECRET_WORDS: Final = ("password", "secret", "ticket", "token", "key")
-HIDDEN: Final = "***"
 _LOG: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class CallRecord:
-    """One request that was answered; secrets in ``params`` are replaced by ``***``."""
-
-    method: str
-    path: str
-    template: str
-    params: Mapping[str, Any]
-    user: str
-    status: int
-    reason: str
-    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +66,7 @@ class Simulator:
         self.census = Census(self)
         self.workloads: Workloads | None = None
         self.crashes: list[Exception] = []
-        self.calls: deque[CallRecord] = deque(maxlen=CALLS_KEPT)
+        self.calls = Calls()
         populate.fill(self, self.world)
         self.credentials = self._make_credentials()
         self._pipeline = Pipeline(self, FAMILIES)
@@ -93,7 +75,7 @@ class Simulator:
 
     def _make_credentials(self) -> Credentials:
         """Return root's login, with a token that no list shows: the world did not ask for it."""
-        token = Token(f"{ROOT}!pytest", str(uuid.uuid4()), privsep=False)
+        token = Token(f"{ROOT}!pytest-proxmox", str(uuid.uuid4()), privsep=False)
         self.access.house_token = token
         root = self.state.users.get(ROOT)
         password = (root.password if root else None) or PASSWORD
@@ -165,22 +147,7 @@ class Simulator:
         return failure(PveError(500, text), extjs=False)
 
     def _record(self, request: Request, trace: Trace, answer: Answer) -> None:
-        params = {
-            key: HIDDEN if any(word in key.lower() for word in SECRET_WORDS) else value
-            for key, value in trace.params.items()
-        }
-        self.calls.append(
-            CallRecord(
-                request.method,
-                trace.path,
-                trace.template,
-                params,
-                trace.auth.name,
-                answer.status,
-                answer.reason,
-                time.time(),
-            )
-        )
+        self.calls.add((request.method, trace, answer.status, answer.reason, time.time()))
 
     # --- state ------------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPHeaderDict, HTTPResponse
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 Handler = Callable[[str, str, dict[str, str], bytes], tuple[int, str, Headers, bytes]]
@@ -117,22 +118,28 @@ class _CallAdapter(HTTPAdapter):
             raise requests.exceptions.ConnectionError(
                 f"connection broken: {exc}", request=request
             ) from exc
-        response = self.build_response(
-            request,
-            HTTPResponse(
-                body=io.BytesIO(body),
-                headers=HTTPHeaderDict(_pairs(answer_headers)),
-                status=status,
-                reason=reason,
-                preload_content=False,
-            ),
-        )
+        return self._response(request, status, reason, CaseInsensitiveDict(answer_headers), body)
+
+    def _response(
+        self,
+        request: requests.PreparedRequest,
+        status: int,
+        reason: str,
+        headers: CaseInsensitiveDict[str],
+        body: bytes,
+    ) -> requests.Response:
+        """Return a response that is read already: urllib3's machinery would cost more than all."""
+        response = requests.Response()
+        response.status_code, response.reason = status, reason
+        response.headers = headers
+        response.encoding = get_encoding_from_headers(headers)
+        response.url = request.url or ""
+        response.request = request
+        response.raw = io.BytesIO(body)
+        response._content = body
+        response._content_consumed = True  # type: ignore[attr-defined]
         response.connection = self
         return response
-
-
-def _pairs(headers: Headers) -> list[tuple[str, str]]:
-    return list(headers.items()) if isinstance(headers, Mapping) else list(headers)
 
 
 def _text(value: str | bytes) -> str:
