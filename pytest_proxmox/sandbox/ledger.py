@@ -10,91 +10,46 @@ own unique index says so, not only the code.
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Self
 
 from pytest_proxmox.clock import Clock, SystemClock
-from pytest_proxmox.errors import LeaseError, LedgerUnusable, RangeExhausted
+from pytest_proxmox.errors import LeaseError, RangeExhausted
+from pytest_proxmox.sandbox.book import Book
+from pytest_proxmox.sandbox.holdings import Holdings
 from pytest_proxmox.sandbox.lease import BEFORE, Lease, Maker, State
-from pytest_proxmox.sandbox.rows import SCHEMA, VERSION, lease_of, render, run_of, vmid_of
+from pytest_proxmox.sandbox.rows import lease_of, render, run_of, vmid_of
 from pytest_proxmox.sandbox.run import Run
 from pytest_proxmox.sandbox.windows import best_window
 from pytest_proxmox.values import LeaseId, Vmid, VmidRange
 
 FILE_NAME = "ledger.sqlite"
-BUSY_S = 30.0  # another process's write takes milliseconds; a machine that swaps needs longer
 
 
 class Ledger:
     """Runs, leases and what is known about VMIDs, for every target this machine talks to.
 
-    ``durable=False`` skips the fsync: enough for an embedded Proxmox, which does not survive
-    the machine either. One object may be used by several threads.
+    ``holdings`` are the blocks of VMIDs that runs hold on clusters. ``durable=False`` skips the
+    fsync: enough for an embedded Proxmox, which does not survive the machine either. One object
+    may be used by several threads.
     """
 
     def __init__(self, folder: Path, *, clock: Clock | None = None, durable: bool = True) -> None:
         self.path = folder / FILE_NAME
         self._clock = clock if clock is not None else SystemClock()
-        self._lock = threading.RLock()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._db = self._open(durable=durable)
-        except (sqlite3.Error, OSError) as exc:
-            raise _unusable(self.path, exc) from exc
-
-    def _open(self, *, durable: bool) -> sqlite3.Connection:
-        db = sqlite3.connect(
-            self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-        )
-        db.row_factory = sqlite3.Row
-        # The switch to WAL does not wait for others; the write that comes before it does.
-        db.execute("BEGIN IMMEDIATE")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        db.execute("COMMIT")
-        if version > VERSION:
-            db.close()
-            raise sqlite3.DatabaseError(f"written by a newer pytest-proxmox (format {version})")
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
-        if version < VERSION:
-            db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA user_version={VERSION};COMMIT;")
-        return db
+        self._book = Book(self.path, durable=durable)
+        self.holdings = Holdings(self._book)
 
     def close(self) -> None:
         """Close the file; the rows stay."""
-        with self._lock:
-            self._db.close()
+        self._book.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that holds the file's write lock from its first statement on."""
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                except BaseException:
-                    self._db.execute("ROLLBACK")
-                    raise
-                self._db.execute("COMMIT")
-            except sqlite3.Error as exc:
-                raise _unusable(self.path, exc) from exc
-
-    def _read(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        with self._lock:
-            try:
-                return self._db.execute(query, values).fetchall()
-            except sqlite3.Error as exc:
-                raise _unusable(self.path, exc) from exc
 
     # Runs ---------------------------------------------------------------------------------
 
@@ -103,34 +58,54 @@ class Ledger:
 
         ``user`` is whom the target's tasks name.
         """
-        with self._write() as db:
+        with self._book.writing() as db:
             db.execute(
                 "INSERT OR IGNORE INTO runs (id, target, kind, user, started)"
                 " VALUES (?, ?, ?, ?, ?)",
                 (run.id, target, kind, user, self._clock.now()),
             )
             db.execute(
-                "INSERT OR REPLACE INTO workers (run, worker, host, pid, born, beat)"
+                "INSERT OR REPLACE INTO workers (run, target, worker, host, pid, born)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (run.id, run.worker, run.host, run.pid, run.born, self._clock.now()),
+                (run.id, target, run.worker, run.host, run.pid, run.born),
             )
 
-    def workers(self, run_id: str) -> list[Run]:
-        """Return the processes of a run, dead ones too."""
-        return [run_of(row) for row in self._read("SELECT * FROM workers WHERE run = ?", run_id)]
+    def sign_off(self, run: Run, target: str) -> bool:
+        """Return whether this process was the run's last one on the target; it is done there."""
+        with self._book.writing() as db:
+            db.execute(
+                "DELETE FROM workers WHERE run = ? AND target = ? AND worker = ?",
+                (run.id, target, run.worker),
+            )
+            rows = db.execute(
+                "SELECT * FROM workers WHERE run = ? AND target = ?", (run.id, target)
+            ).fetchall()
+        return not any(run_of(row).is_alive for row in rows)
 
-    def is_alive(self, run_id: str) -> bool:
-        """Whether any process of the run exists."""
-        return any(worker.is_alive for worker in self.workers(run_id))
+    def workers(self, run_id: str, target: str) -> list[Run]:
+        """Return the run's processes on a target that have not signed off, dead ones too."""
+        rows = self._book.read("SELECT * FROM workers WHERE run = ? AND target = ?", run_id, target)
+        return [run_of(row) for row in rows]
+
+    def is_alive(self, run_id: str, target: str) -> bool:
+        """Whether any process of the run is still at work on the target."""
+        return any(worker.is_alive for worker in self.workers(run_id, target))
+
+    def runs(self, target: str) -> list[str]:
+        """Return the runs that were ever on a target, the oldest first."""
+        rows = self._book.read("SELECT id FROM runs WHERE target = ? ORDER BY started", target)
+        return [str(row["id"]) for row in rows]
 
     def baseline(self, run_id: str, target: str) -> str | None:
         """Return what the run wrote down about the target before it did anything there."""
-        rows = self._read("SELECT baseline FROM runs WHERE id = ? AND target = ?", run_id, target)
+        rows = self._book.read(
+            "SELECT baseline FROM runs WHERE id = ? AND target = ?", run_id, target
+        )
         return rows[0]["baseline"] if rows else None
 
     def set_baseline(self, run_id: str, target: str, text: str) -> str:
         """Return the run's baseline: ``text``, unless another worker was first."""
-        with self._write() as db:
+        with self._book.writing() as db:
             db.execute(
                 "UPDATE runs SET baseline = ? WHERE id = ? AND target = ? AND baseline IS NULL",
                 (text, run_id, target),
@@ -139,7 +114,7 @@ class Ledger:
 
     def user(self, run_id: str, target: str) -> str | None:
         """Return whom the run's tasks name, None for a run that was never on the target."""
-        rows = self._read("SELECT user FROM runs WHERE id = ? AND target = ?", run_id, target)
+        rows = self._book.read("SELECT user FROM runs WHERE id = ? AND target = ?", run_id, target)
         return str(rows[0]["user"]) if rows else None
 
     # Leases -------------------------------------------------------------------------------
@@ -162,7 +137,7 @@ class Ledger:
             RangeExhausted: there are not so many free ones in a row.
         """
         wanted = tuple(spans)
-        with self._write() as db:
+        with self._book.writing() as db:
             window = best_window(
                 wanted, count, self._taken(db, target, run), self._used(db, target)
             )
@@ -174,7 +149,7 @@ class Ledger:
         self, target: str, vmid: Vmid, run: Run, *, maker: Maker = "sandbox"
     ) -> Lease | None:
         """Return a new lease on this VMID, or None where another lease holds it."""
-        with self._write() as db:
+        with self._book.writing() as db:
             if db.execute(_HOLDER, (target, int(vmid))).fetchone() is not None:
                 return None
             return self._insert(db, target, vmid, run, maker)
@@ -219,7 +194,7 @@ class Ledger:
         marks = ",".join("?" * len(allowed))
         columns = "".join(f", {name} = ?" for name in _checked(changes))
         values = [render(name, value) for name, value in changes.items()]
-        with self._write() as db:
+        with self._book.writing() as db:
             done = db.execute(
                 f"UPDATE leases SET state = ?, changed = ?{columns}"  # noqa: S608  # our own names
                 f" WHERE id = ? AND state IN ({marks})",
@@ -233,7 +208,7 @@ class Ledger:
         """Return the lease with something new about it written down, in the same state."""
         columns = ", ".join(f"{name} = ?" for name in _checked(changes))
         values = [render(name, value) for name, value in changes.items()]
-        with self._write() as db:
+        with self._book.writing() as db:
             db.execute(f"UPDATE leases SET {columns} WHERE id = ?", (*values, lease.id))  # noqa: S608
         return self.get(lease.id)
 
@@ -243,7 +218,7 @@ class Ledger:
         Raises:
             LeaseError: it has no such lease.
         """
-        rows = self._read("SELECT * FROM leases WHERE id = ?", lease_id)
+        rows = self._book.read("SELECT * FROM leases WHERE id = ?", lease_id)
         if not rows:
             raise LeaseError("not in the ledger", lease=lease_id)
         return lease_of(rows[0])
@@ -260,7 +235,7 @@ class Ledger:
         By default all that are held.
         """
         marks = ",".join("?" * len(states))
-        rows = self._read(
+        rows = self._book.read(
             "SELECT * FROM leases WHERE target = ? AND (? IS NULL OR run = ?)"  # noqa: S608
             f" AND state IN ({marks}) ORDER BY claimed, vmid",
             target,
@@ -270,20 +245,15 @@ class Ledger:
         )
         return [lease_of(row) for row in rows]
 
-    def nonces(self, run_id: str) -> frozenset[LeaseId]:
-        """Return the ids of every lease that a run ever had."""
-        rows = self._read("SELECT id FROM leases WHERE run = ?", run_id)
-        return frozenset(LeaseId(row["id"]) for row in rows)
-
     def _state(self, lease: Lease) -> str:
-        rows = self._read("SELECT state FROM leases WHERE id = ?", lease.id)
+        rows = self._book.read("SELECT state FROM leases WHERE id = ?", lease.id)
         return str(rows[0]["state"]) if rows else "a lease that is not in the ledger"
 
     # What else is known about VMIDs -----------------------------------------------------------
 
     def mark_foreign(self, target: str, run: Run, vmids: Iterable[int]) -> None:
         """Keep VMIDs that somebody else uses out of the run's claims."""
-        with self._write() as db:
+        with self._book.writing() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO foreigners VALUES (?, ?, ?)",
                 [(target, run.id, int(vmid)) for vmid in vmids],
@@ -291,14 +261,14 @@ class Ledger:
 
     def foreigners(self, target: str, run: Run) -> list[Vmid]:
         """Return the VMIDs that the run found in somebody else's use."""
-        rows = self._read(
+        rows = self._book.read(
             "SELECT vmid FROM foreigners WHERE target = ? AND run = ? ORDER BY vmid", target, run.id
         )
         return [vmid_of(row) for row in rows]
 
     def targets(self, *, kind: str) -> list[str]:
         """Return the targets of one kind on which something is held."""
-        rows = self._read(
+        rows = self._book.read(
             "SELECT DISTINCT r.target FROM runs r JOIN leases l ON l.run = r.id"
             " AND l.target = r.target WHERE r.kind = ? AND l.state <> 'released'",
             kind,
@@ -307,8 +277,8 @@ class Ledger:
 
     def forget(self, target: str) -> None:
         """Drop everything about a target that does not exist any more."""
-        with self._write() as db:
-            for table in ("leases", "used", "foreigners", "runs"):
+        with self._book.writing() as db:
+            for table in ("leases", "used", "foreigners", "workers", "blocks", "runs"):
                 db.execute(f"DELETE FROM {table} WHERE target = ?", (target,))  # noqa: S608
 
 
@@ -327,11 +297,4 @@ def _exhausted(spans: tuple[VmidRange, ...], count: int, target: str) -> RangeEx
     return RangeExhausted(
         f"{asked} in {', '.join(map(str, spans)) or 'an empty range'} on {target}",
         hint="Widen --vmid-range, or see what holds them with: pytest-proxmox leases",
-    )
-
-
-def _unusable(path: Path, error: Exception) -> LedgerUnusable:
-    return LedgerUnusable(
-        f"the ledger {path} cannot be used: {error}",
-        hint="It records what tests hold: repair or move it away only when no guests are left",
     )

@@ -16,7 +16,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from pytest_proxmox.errors import ForeignGuest
 from pytest_proxmox.sandbox.baseline import Baseline
@@ -26,7 +26,7 @@ from pytest_proxmox.values import GuestRef, LeaseId, Upid
 MAKING: Final = frozenset({"vzcreate", "vzrestore", "qmcreate", "qmrestore"})
 CLONING: Final = frozenset({"vzclone", "qmclone"})
 
-_MARK = re.compile(r"\bpytest-proxmox lease (n[0-9a-f]{12})\b")
+_MARK = re.compile(r"\bpytest-proxmox lease (n[0-9a-f]{12}) run (\S+)")
 _LEASE_POOL = re.compile(r"[^/]+/b\d+-\d+/n[0-9a-f]{12}")
 
 
@@ -58,22 +58,33 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """What a guest's description says to show whose it is."""
+
+    lease: LeaseId
+    run: str
+
+    def __str__(self) -> str:
+        return f"pytest-proxmox lease {self.lease} run {self.run}"
+
+    @classmethod
+    def of(cls, lease: Lease) -> Self:
+        """Return the mark of a lease's guest."""
+        return cls(lease.id, lease.run)
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
-    """Who we are: ``user`` as tasks name us, the leases of our run, and where it began."""
+    """Who we are: ``user`` as tasks name us, our run, and what it found when it began."""
 
     user: str
-    kin: Collection[LeaseId]
+    run: str
     baseline: Baseline
 
 
-def mark(lease_id: LeaseId) -> str:
-    """Return what a guest's description says to show whose it is."""
-    return f"pytest-proxmox lease {lease_id}"
-
-
-def marks_in(description: str) -> list[LeaseId]:
-    """Return the ids of the leases that a description names."""
-    return [LeaseId(found) for found in _MARK.findall(description)]
+def marks_in(description: str) -> list[Mark]:
+    """Return the marks that a description bears."""
+    return [Mark(LeaseId(lease), run) for lease, run in _MARK.findall(description)]
 
 
 def prove(lease: Lease, seen: Sighting, us: Identity) -> Proof:
@@ -85,7 +96,7 @@ def prove(lease: Lease, seen: Sighting, us: Identity) -> Proof:
     _refuse_contradictions(lease, seen, us)
     if lease.pool is not None and seen.pool == lease.pool:
         return Proof.POOL
-    if lease.id in marks_in(seen.description):
+    if Mark.of(lease) in marks_in(seen.description):
         return Proof.DESCRIPTION
     if _made_by_us(lease, seen, us):
         return Proof.TASK
@@ -100,9 +111,12 @@ def own_makers(makers: Collection[Upid], us: Identity) -> list[Upid]:
 
 def _refuse_contradictions(lease: Lease, seen: Sighting, us: Identity) -> None:
     # A clone inherits its source's description, so a mark of our own run is no contradiction.
-    strangers = [one for one in marks_in(seen.description) if one not in us.kin]
-    if strangers and lease.id not in marks_in(seen.description):
-        raise ForeignGuest(str(seen.ref), f"its description names another lease, {strangers[0]}")
+    marks = marks_in(seen.description)
+    strangers = [mark for mark in marks if mark.run != us.run]
+    if strangers and Mark.of(lease) not in marks:
+        raise ForeignGuest(
+            str(seen.ref), f"its description names lease {strangers[0].lease} of another run"
+        )
     if seen.pool is not None and seen.pool != lease.pool and _LEASE_POOL.fullmatch(seen.pool):
         raise ForeignGuest(str(seen.ref), f"it is in another lease's pool, {seen.pool}")
 

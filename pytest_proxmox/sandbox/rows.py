@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pytest_proxmox.sandbox.lease import Lease, Leftover, State
 from pytest_proxmox.sandbox.run import Run
-from pytest_proxmox.values import LeaseId, NodeName, Upid, Vmid, parse_kind
+from pytest_proxmox.values import LeaseId, NodeName, Upid, Vmid, VmidRange, parse_kind
 
 VERSION: Final = 1
 
@@ -19,8 +19,13 @@ CREATE TABLE IF NOT EXISTS runs (
     started REAL NOT NULL, baseline TEXT, PRIMARY KEY (id, target)
 );
 CREATE TABLE IF NOT EXISTS workers (
-    run TEXT NOT NULL, worker TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,
-    born TEXT NOT NULL, beat REAL NOT NULL, PRIMARY KEY (run, worker)
+    run TEXT NOT NULL, target TEXT NOT NULL, worker TEXT NOT NULL, host TEXT NOT NULL,
+    pid INTEGER NOT NULL, born TEXT NOT NULL, PRIMARY KEY (run, target, worker)
+);
+CREATE TABLE IF NOT EXISTS blocks (
+    target TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, parent TEXT NOT NULL,
+    nonce TEXT NOT NULL, run TEXT NOT NULL, expires REAL NOT NULL, state TEXT NOT NULL,
+    PRIMARY KEY (target, nonce)
 );
 CREATE TABLE IF NOT EXISTS leases (
     id TEXT PRIMARY KEY, target TEXT NOT NULL, vmid INTEGER NOT NULL, run TEXT NOT NULL,
@@ -67,6 +72,11 @@ def run_of(row: sqlite3.Row) -> Run:
 def vmid_of(row: sqlite3.Row) -> Vmid:
     """Return the VMID in a row."""
     return Vmid(row["vmid"])
+
+
+def vmids_of(row: sqlite3.Row) -> VmidRange:
+    """Return the VMIDs of a block's row."""
+    return VmidRange(Vmid(row["first"]), Vmid(row["last"]))
 
 
 def render(name: str, value: Any) -> Any:

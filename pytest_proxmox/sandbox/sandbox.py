@@ -31,7 +31,7 @@ from pytest_proxmox.sandbox.guests import Guest
 from pytest_proxmox.sandbox.inventory import BACKUPS, DISKS, Inventory
 from pytest_proxmox.sandbox.lease import Lease, Leftover, Maker, State
 from pytest_proxmox.sandbox.ledger import Ledger
-from pytest_proxmox.sandbox.ownership import CLONING, Identity, mark, own_makers
+from pytest_proxmox.sandbox.ownership import CLONING, Identity, Mark, own_makers
 from pytest_proxmox.sandbox.recipes import Recipe
 from pytest_proxmox.sandbox.removal import Patience, Removal, Trace
 from pytest_proxmox.sandbox.run import Run
@@ -264,7 +264,7 @@ class Sandbox:
         lease = self.ledger.advance(
             lease, State.CREATING, kind=recipe.kind, node=recipe.node, source=recipe.source
         )
-        order = recipe.order(lease.vmid, mark=mark(lease.id), pool=lease.pool)
+        order = recipe.order(lease.vmid, mark=str(Mark.of(lease)), pool=lease.pool)
         ref = GuestRef(lease.vmid, recipe.kind, recipe.node)
         try:
             upid = self._post(lease, recipe.path, order)
@@ -354,7 +354,9 @@ class Sandbox:
         The session's own net: leases of workers that are still alive are theirs to clear.
         """
         self.open()
-        alive = {one.worker for one in self.ledger.workers(self.run.id) if one.is_alive}
+        alive = {
+            one.worker for one in self.ledger.workers(self.run.id, self.facts.url) if one.is_alive
+        }
         others = alive - {self.run.worker}
         held = self.ledger.leases(self.facts.url, run=self.run.id)
         mine = [lease for lease in held if lease.worker not in others]
@@ -374,4 +376,4 @@ class Sandbox:
 
     def _identity(self) -> Identity:
         baseline = self.open()._baseline or Baseline({})
-        return Identity(self.facts.user, self.ledger.nonces(self.run.id), baseline)
+        return Identity(self.facts.user, self.run.id, baseline)

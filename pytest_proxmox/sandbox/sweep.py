@@ -45,7 +45,7 @@ def collect(
     """
     calls = Calls(api, clock if clock is not None else SystemClock())
     held = ledger.leases(facts.url)
-    dead = {run for run in {lease.run for lease in held} if not ledger.is_alive(run)}
+    dead = {run for run in {lease.run for lease in held} if not ledger.is_alive(run, facts.url)}
     stale = [lease for lease in held if lease.run in dead]
     in_use = tuple(lease for lease in held if lease.run not in dead)
     if dry_run:
@@ -71,12 +71,11 @@ def collect(
 def forget_dead_simulators(ledger: Ledger) -> None:
     """Drop what runs held on simulators that ended with them: there is nothing to collect."""
     for target in ledger.targets(kind="simulator"):
-        runs = {lease.run for lease in ledger.leases(target)}
-        if not any(map(ledger.is_alive, runs)):
+        if not any(ledger.is_alive(run, target) for run in ledger.runs(target)):
             ledger.forget(target)
 
 
 def _identity(ledger: Ledger, run: str, facts: TargetFacts) -> Identity:
     text = ledger.baseline(run, facts.url)
     baseline = Baseline.parse(text) if text is not None else Baseline({})
-    return Identity(ledger.user(run, facts.url) or facts.user, ledger.nonces(run), baseline)
+    return Identity(ledger.user(run, facts.url) or facts.user, run, baseline)

@@ -181,7 +181,7 @@ def test_a_second_ledger_object_sees_the_first_ones_rows(
 
     with Ledger(tmp_path, durable=False) as other:
         assert other.leases(TARGET, run=run.id) == [lease]
-        assert other.is_alive(run.id)
+        assert other.is_alive(run.id, TARGET)
 
 
 def test_the_file_itself_refuses_a_second_holder(ledger: Ledger, run: Run) -> None:
@@ -277,7 +277,7 @@ def test_a_killed_process_leaves_a_readable_ledger(tmp_path: Path, steps: int) -
 
     with Ledger(tmp_path) as ledger:
         found = {lease.id: lease.state for lease in ledger.leases(TARGET, states=tuple(State))}
-        assert not ledger.is_alive("walker")
+        assert not ledger.is_alive("walker", TARGET)
 
     order = list(State)
     for lease_id, state in announced.items():  # nothing that was said to be written is lost

@@ -7,12 +7,14 @@ import pytest
 from pytest_proxmox.errors import ForeignGuest
 from pytest_proxmox.sandbox.baseline import Baseline
 from pytest_proxmox.sandbox.lease import Lease, State
-from pytest_proxmox.sandbox.ownership import Identity, Proof, Sighting, mark, prove
+from pytest_proxmox.sandbox.ownership import Identity, Mark, Proof, Sighting, prove
 from pytest_proxmox.values import GuestRef, LeaseId, NodeName, Upid, Vmid
 
 MINE = LeaseId("n0123456789ab")
-SIBLING = LeaseId("nabcdef012345")
 STRANGER = LeaseId("nffffffffffff")
+OUR_MARK = str(Mark(MINE, "run"))
+SIBLINGS_MARK = str(Mark(LeaseId("nabcdef012345"), "run"))
+STRANGERS_MARK = str(Mark(STRANGER, "run-2"))
 POOL = f"pytest/b9000-9009/{MINE}"
 US = "pt@pve!ci"
 REF = GuestRef(Vmid(9001), "lxc", NodeName("pve"))
@@ -24,7 +26,7 @@ def task(start: int, *, user: str = US, kind: str = "vzcreate", pid: int = 1) ->
 
 
 BASELINE = Baseline.of({NodeName("pve"): [task(90), task(100, pid=7)]})
-IDENTITY = Identity(US, frozenset({MINE, SIBLING}), BASELINE)
+IDENTITY = Identity(US, "run", BASELINE)
 
 
 def lease(**facts: object) -> Lease:
@@ -39,11 +41,11 @@ def lease(**facts: object) -> Lease:
     [
         pytest.param(lease(pool=POOL), Sighting(REF, pool=POOL), Proof.POOL, id="our pool"),
         pytest.param(
-            lease(), Sighting(REF, description=f"hi\n\n{mark(MINE)}\n"), Proof.DESCRIPTION,
+            lease(), Sighting(REF, description=f"hi\n\n{OUR_MARK}\n"), Proof.DESCRIPTION,
             id="our mark in the description",
         ),
         pytest.param(
-            lease(), Sighting(REF, description=mark(MINE), pool="prod"), Proof.DESCRIPTION,
+            lease(), Sighting(REF, description=OUR_MARK, pool="prod"), Proof.DESCRIPTION,
             id="our mark, in a pool that the test chose",
         ),
         pytest.param(
@@ -64,7 +66,7 @@ def lease(**facts: object) -> Lease:
         ),
         pytest.param(
             lease(maker="test"),
-            Sighting(REF, description=mark(SIBLING), makers=(task(101, kind="vzclone"),)),
+            Sighting(REF, description=SIBLINGS_MARK, makers=(task(101, kind="vzclone"),)),
             Proof.TASK,
             id="cloned by the test from another of our guests",
         ),
@@ -84,12 +86,12 @@ def test_a_guest_is_ours_by(held: Lease, seen: Sighting, proof: Proof) -> None:
     [
         pytest.param(lease(), Sighting(REF), "no task of ours", id="nothing but the VMID"),
         pytest.param(
-            lease(), Sighting(REF, description=mark(STRANGER)), "another lease",
+            lease(), Sighting(REF, description=STRANGERS_MARK), "of another run",
             id="a stranger's mark",
         ),
         pytest.param(
-            lease(maker="test"), Sighting(REF, description=mark(STRANGER), makers=(task(101),)),
-            "another lease",
+            lease(maker="test"), Sighting(REF, description=STRANGERS_MARK, makers=(task(101),)),
+            "of another run",
             id="our task, but a stranger's mark",
         ),
         pytest.param(

@@ -35,7 +35,8 @@ def test_a_container_is_made_marked_and_removed(
 ) -> None:
     guest = sandbox.lxc()
 
-    assert proxmox.guests[guest.vmid].description == f"pytest-proxmox lease {guest.lease.id}"
+    mark = f"pytest-proxmox lease {guest.lease.id} run run-1"
+    assert proxmox.guests[guest.vmid].description == mark
     assert states(ledger) == [(9000, "live")]
     assert sandbox.close() == []
     assert (proxmox.guests, proxmox.volumes) == ({}, [])
