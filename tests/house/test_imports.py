@@ -56,11 +56,22 @@ def _imports_at_run_time(node: ast.AST) -> Iterator[tuple[int, str]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
             continue
+        if isinstance(child, ast.Try) and _asks_for_an_extra(child):
+            continue
         if isinstance(child, ast.Import):
             yield from ((child.lineno, alias.name.partition(".")[0]) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
             yield child.lineno, (child.module or "").partition(".")[0]
         yield from _imports_at_run_time(child)
+
+
+def _asks_for_an_extra(node: ast.Try) -> bool:
+    """Whether all that is tried is one import, and its failure is an error of ours."""
+    return (
+        len(node.body) == 1
+        and isinstance(node.body[0], ast.Import)
+        and all("MissingExtra" in ast.unparse(handler) for handler in node.handlers)
+    )
 
 
 @pytest.fixture(scope="module")

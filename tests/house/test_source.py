@@ -10,7 +10,11 @@ from tests.house import rules
 from tests.house.source import ROOT, Offence, Source, project_files, project_sources
 
 # Functions over 40 lines, `path::name`: why the length is right. None over 60.
-LONG_FUNCTIONS: dict[str, str] = {}
+LONG_FUNCTIONS = {
+    "src_app/proxmox/service.py::ProxmoxService.clone_lxc": (
+        "signature, docstring and the answer's seven keys are 30 of its lines"
+    ),
+}
 
 # Modules that turn something untyped into a Vmid: why they are an edge.
 MAKES_VMIDS = {
