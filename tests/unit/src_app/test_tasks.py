@@ -71,6 +71,7 @@ def on_a_thread(watch: TaskWatch, timeout_s: float) -> TaskOutcome:
 
 @pytest.fixture(params=[on_a_loop, on_a_thread], ids=["loop", "thread"])
 def wait(request: pytest.FixtureRequest) -> Wait:
+    """How a caller waits: on its loop, or blocking a thread."""
     chosen: Wait = request.param
     return chosen
 
