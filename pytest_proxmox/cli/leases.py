@@ -55,7 +55,7 @@ def _row(ledger: Ledger, lease: Lease) -> dict[str, Any]:
         "state": str(lease.state),
         "run": lease.run,
         "worker": lease.worker,
-        "alive": "yes" if ledger.is_alive(lease.run) else "no",
+        "alive": "yes" if ledger.is_alive(lease.run, lease.target) else "no",
         "leftovers": [str(leftover) for leftover in lease.leftovers],
     }
 
