@@ -24,7 +24,7 @@ SUITE_THAT_IS_KILLED = """
 import threading
 
 def test_that_holds_two_guests(lxc):
-    clone = lxc.clone()
+    clone = lxc.stop().clone().start()
     print("HOLDING", int(lxc.vmid), int(clone.vmid), flush=True)
     threading.Event().wait()
 """

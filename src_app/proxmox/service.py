@@ -89,27 +89,16 @@ class ProxmoxService(SnapshotMethods, ClusterMethods):
         source, target = parse_vmid(vmid), parse_vmid(newid)
         claim = Claim.new(str(options.get("target", node)), target)
         config = await self.get_lxc_config(node, source)
+        parameters = {"hostname": name, **options, "newid": target, "full": full}
         text = options.get("description", unmarked(str(config.get("description", ""))))
-        parameters = {
-            **options,
-            "newid": target,
-            "hostname": options.get("hostname", name),
-            "full": full,
-            "description": marked(str(text), claim.nonce),
-        }
+        parameters["description"] = marked(str(text), claim.nonce)
         running = full and await self._is_running(node, source)
         snapshot = f"clone{claim.nonce}" if running else None
         doing = f"cloning container {source} to {target}"
         upid = await self._copy(node, source, claim, parameters, snapshot=snapshot, doing=doing)
-        return {
-            "status": "success",
-            "vmid": source,
-            "newid": target,
-            "node": claim.node,
-            "hostname": parameters["hostname"] or config.get("hostname"),
-            "task_id": str(upid),
-            "upid": str(upid),
-        }
+        hostname = parameters["hostname"] or config.get("hostname")
+        result = _result(claim.node, source, upid)
+        return result | {"newid": target, "hostname": hostname}
 
     async def start_lxc(self, node: str, vmid: int) -> dict[str, Any]:
         """Return once the container runs; ``changed`` is false where it ran before.
