@@ -76,7 +76,7 @@ class Census:
         heard = self._heard(guest, self._heard_nodes())
         entry = self._entry(guest, heard)
         if heard is not None:
-            entry["uptime"] = self._uptime(heard)
+            entry["uptime"] = _uptime(heard, self._sim.clock.now())
         return entry
 
     def _entry(self, guest: Guest, heard: Guest | None) -> dict[str, Any]:
@@ -104,10 +104,7 @@ class Census:
         resource = self._sim.state.ha.get(sid)
         return None if resource is None else str(resource.get("state", "started"))
 
-    def _uptime(self, heard: Guest) -> int:
-        return max(1, int(self._sim.clock.now() - heard.started)) if heard.running else 0
-
-    def _line(self, guest: Guest, heard: Guest | None) -> bytes:
+    def _line(self, guest: Guest, heard: Guest | None, now: float) -> bytes:
         """Return a guest's entry as JSON without its end."""
         hastate = self._hastate(guest)
         line = self._lines.get(guest.vmid)
@@ -121,16 +118,17 @@ class Census:
             line = self._lines[guest.vmid] = _Line(heard, guest, hastate, text)
         if heard is None:
             return line.text
-        return b'%b,"uptime":%d' % (line.text, self._uptime(heard))
+        return b'%b,"uptime":%d' % (line.text, _uptime(heard, now))
 
     def guest_lines(self, may: May | None) -> list[bytes]:
         """Return the entries of all guests that ``may`` shows, None showing everything."""
         members, nodes = self._sim.state.members, self._heard_nodes()
+        now = self._sim.clock.now()
         lines = []
         for vmid, guest in self._sim.state.guests.items():
             if may is not None and not may(f"/vms/{vmid}", "VM.Audit"):
                 continue
-            line = self._line(guest, self._heard(guest, nodes))
+            line = self._line(guest, self._heard(guest, nodes), now)
             poolid = members.get(vmid)
             if poolid and (may is None or may(f"/pool/{poolid}", "Pool.Audit")):
                 lines.append(b'%b,"pool":%b}' % (line, dumps(poolid)))
@@ -256,3 +254,7 @@ class Census:
                     if self._sim.volumes.is_on(storage, node.name)
                 ]
         return found
+
+
+def _uptime(heard: Guest, now: float) -> int:
+    return max(1, int(now - heard.started)) if heard.status != "stopped" else 0

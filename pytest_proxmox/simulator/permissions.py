@@ -154,6 +154,16 @@ class Permissions:
                     found[area] |= {name: 1 for name in privileges if name in names}
         return found
 
+    def is_unlimited(self, auth: Auth) -> bool:
+        """Return whether ``auth`` may do everything everywhere: root, or a full token of root's.
+
+        A token is still not root itself where a check asks for that.
+        """
+        if auth.userid != ROOT:
+            return False
+        token = self.token(auth.name) if auth.tokenid else None
+        return token is None or not token.privsep
+
     def may(self, auth: Auth, path: str, wanted: Iterable[str], *, either: bool = False) -> bool:
         """Return whether ``auth`` has all (or any) of these privileges at ``path``."""
         if auth.is_root_ticket:

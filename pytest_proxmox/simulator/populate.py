@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
+import re
+import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.errors import WorldError
+from pytest_proxmox.simulator.identity import ROOT
 from pytest_proxmox.simulator.records import INITIAL
 from pytest_proxmox.simulator.state import (
     EMPTY,
@@ -20,13 +22,26 @@ from pytest_proxmox.simulator.state import (
     User,
     Volume,
 )
-from pytest_proxmox.simulator.world import World
+from pytest_proxmox.simulator.volumes import parse_size
+from pytest_proxmox.simulator.world import PASSWORD, World
 
 if TYPE_CHECKING:
     from pytest_proxmox.simulator.simulator import Simulator
 
 UPTIME_AT_START_S: Final = 2239  # the recorded node had been up for about that long
 _STORAGE_FIELDS: Final = ("type", "content", "size", "path", "avail", "shared")
+_DISKS: Final = (
+    "rootfs",
+    "mp",
+    "unused",
+    "ide",
+    "sata",
+    "scsi",
+    "virtio",
+    "efidisk",
+    "tpmstate",
+)
+_SIZE: Final = re.compile(r"(?:^|,)size=([\d.]+[KMGT]?)(?:,|$)")
 _UNIX_REALM: Final = {"type": "pam", "comment": "Linux PAM standard authentication"}
 _PVE_REALM: Final = {"type": "pve", "comment": "Proxmox VE authentication server"}
 
@@ -117,7 +132,7 @@ def format_of(name: str, content: str) -> str:
 def _fill_access(sim: Simulator, data: Mapping[str, Any]) -> None:
     state = sim.state
     state.realms.replace_all({"pam": _UNIX_REALM, "pve": _PVE_REALM})
-    for userid, user in data["users"].items():
+    for userid, user in {ROOT: {"password": PASSWORD}, **data["users"]}.items():
         state.users[userid] = User(
             userid,
             user.get("password"),
@@ -160,6 +175,8 @@ def _put_guest(sim: Simulator, data: Mapping[str, Any]) -> Guest:
     name = given.pop("name", None)
     if name is not None:
         given["hostname" if data["type"] == "lxc" else "name"] = name
+    if data["type"] == "qemu" and "memory" in given:
+        given["memory"] = str(given["memory"])  # a VM's memory is a text (golden README, point 19)
     config = _defaults(sim, data["type"], data["vmid"], data["node"]) | given
     running = data["status"] == "running"
     guest = Guest(
@@ -182,7 +199,7 @@ def _put_guest(sim: Simulator, data: Mapping[str, Any]) -> Guest:
 
 def _defaults(sim: Simulator, kind: str, vmid: int, node: str) -> dict[str, Any]:
     if kind == "qemu":
-        return {"cores": 1, "memory": "512", "smbios1": f"uuid={secrets.token_hex(16)}"}
+        return {"cores": 1, "memory": "512", "smbios1": f"uuid={uuid.uuid4()}"}
     storage = next(
         (s for s in sim.state.storages.values() if "rootdir" in s.content and not s.disabled), None
     )
@@ -207,20 +224,29 @@ def disk_name(storage: Storage, vmid: int, number: int = 0, suffix: str = "raw")
 
 def _put_disks(sim: Simulator, guest: Guest, files: Mapping[str, Any]) -> None:
     for key, value in guest.config.items():
-        volid = str(value).partition(",")[0]
-        is_disk = key == "rootfs" or key.rstrip("0123456789") in ("mp", "scsi", "virtio", "sata")
+        volid = str(value).partition(",")[0].removeprefix("file=").removeprefix("volume=")
         storage = sim.state.storages.get(volid.partition(":")[0])
-        if not is_disk or storage is None:
+        if not _is_disk(key, str(value)) or storage is None:
             continue
         node = "" if storage.shared else guest.node
-        content = "rootdir" if guest.kind == "lxc" else "images"
+        size = _SIZE.search(str(value))
+        data: dict[str, Any] = {"files": files} if key == "rootfs" else {}
+        if guest.kind == "qemu":
+            data["system"] = "world"  # what always stood there has an operating system
         sim.state.volumes[node, volid] = Volume(
             volid,
             node,
-            content,
+            "rootdir" if guest.kind == "lxc" else "images",
             format_of(volid, "images"),
-            8 * GIB,
+            parse_size(size[1]) if size else 8 * GIB,
             vmid=guest.vmid,
             ctime=int(guest.created),
-            data={"files": files} if key == "rootfs" else EMPTY,
+            data=data,
         )
+
+
+def _is_disk(key: str, text: str) -> bool:
+    """Return whether an entry of a configuration names a volume of the guest's own."""
+    if key.rstrip("0123456789") not in _DISKS:
+        return False
+    return "media=cdrom" not in text or "-cloudinit" in text
