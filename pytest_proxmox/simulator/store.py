@@ -137,6 +137,18 @@ class Store:
         nearest.diff, nearest.next = {}, None
         self._newest = nearest
 
+    def pending(self, name: str) -> int:
+        """Return how many entries going back to a snapshot would change.
+
+        Raises:
+            KeyError: there is no snapshot of that name.
+        """
+        step: _Snapshot | None = self._snapshots[name]
+        total = 0
+        while step is not None:
+            total, step = total + len(step.diff), step.next
+        return total
+
     def _apply(self, diff: _Diff) -> _Diff:
         """Apply a difference to the live tables and return its inverse."""
         inverse: _Diff = {}
