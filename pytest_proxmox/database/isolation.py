@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from types import CodeType
 from typing import Any
@@ -66,6 +66,9 @@ class Isolation:
         """Answer for all engines of the test database from now on."""
         event.listen(Engine, "do_connect", self._connect)
         event.listen(Pool, "checkin", self._retire)
+        for engine in (self.engine, self.app_engine, self.facade, self._front_facade):
+            # SQLAlchemy locks a pool during its first connection: two tasks would wait for ever
+            engine.connect().close()
         self._route_async()
         for binding in self._bindings:
             self._bind(binding)
@@ -122,19 +125,18 @@ class Isolation:
 
     def _route_async(self) -> None:
         kind = _async_engine_class()
-        slot = self._slot = kind.__dict__["sync_engine"]
+        self._slot, self._url = kind.__dict__["sync_engine"], kind.__dict__["url"]
+        kind.sync_engine = _Route(self._routed, self._slot)
+        kind.url = property(lambda engine: _inner(engine).url)  # the app still reads its own
 
-        def routed(engine: Any) -> Engine:
-            fixed = self._fixed.get(id(engine))
-            if fixed is not None:
-                return fixed
-            inner: Engine = slot.__get__(engine, type(engine))
-            return self.facade if self._is_ours(inner) else inner
-
-        kind.sync_engine = property(routed, slot.__set__)
-        self._url = kind.__dict__["url"]
-        # the application still reads its own URL
-        kind.url = property(lambda engine: slot.__get__(engine, type(engine)).url)
+    def _routed(self, engine: AsyncEngine) -> Engine:
+        fixed = self._fixed.get(id(engine))
+        if fixed is not None:
+            return fixed
+        if self._is_ours(_inner(engine)):
+            return self.facade
+        before: Engine = self._slot.__get__(engine, type(engine))
+        return before
 
     def adopt(self, engine: Engine) -> None:
         """Lead ``engine`` to the test database whatever its URL says."""
@@ -238,6 +240,21 @@ class Isolation:
         """Uninstall, and remove the database."""
         self.uninstall()
         self.store.close()
+
+
+class _Route(property):
+    """``AsyncEngine.sync_engine`` while isolations are installed; they nest."""
+
+    def __init__(self, get: Callable[[AsyncEngine], Engine], before: Any) -> None:
+        self.raw = getattr(before, "raw", before)
+        super().__init__(get, self.raw.__set__)
+
+
+def _inner(engine: AsyncEngine) -> Engine:
+    """Return the engine that ``engine`` was made with."""
+    raw = getattr(type(engine).__dict__["sync_engine"], "raw", None)
+    inner: Engine = raw.__get__(engine, type(engine)) if raw is not None else engine.sync_engine
+    return inner
 
 
 def _async_engine_class() -> Any:

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 DEFAULT_URL = "sqlite://"
+MARK = (
+    "db(transaction=True): without the transaction the test commits for real, each session on "
+    "its own connection, and the database is reset afterwards"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -79,6 +80,7 @@ class SqliteCursor(sqlite3.Cursor):
     """A cursor of the real connection that asks its virtual connection first."""
 
     virtual: Virtual
+    _rows: deque[Any] | None = None
 
     @property
     def connection(self) -> Any:
@@ -96,6 +98,29 @@ class SqliteCursor(sqlite3.Cursor):
     async def _async_soft_close(self) -> None:
         """Do what SQLAlchemy's asynchronous cursors do when all rows are read: nothing."""
 
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+        return self._rows.popleft() if self._rows else None
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """Return the next ``size`` rows."""
+        rows = self._rows or deque()
+        wanted = self.arraysize if size is None else size
+        return [rows.popleft() for _ in range(min(wanted, len(rows)))]
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+        rows, self._rows = self._rows, None
+        return list(rows or ())
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        if not self._rows:
+            raise StopIteration
+        return self._rows.popleft()
+
     def executescript(self, sql_script: str, /) -> Self:
         """Run each statement of a script; the driver's own would commit first."""
         for statement in split_script(sql_script):
@@ -112,6 +137,8 @@ class SqliteCursor(sqlite3.Cursor):
                 sql = _tame(sql)
             try:
                 run(sql, parameters)
+                # all rows now: another thread may roll back before they are asked for
+                self._rows = deque(super().fetchall()) if self.description else None
             except BaseException as exc:
                 _check_alive(virtual, exc)
                 raise
