@@ -93,18 +93,36 @@ def test_that_one_is_gone_too(proxmox: Any, story: Story) -> None:
 def test_a_run_killed_in_the_middle_leaves_nothing(tmp_path: Path, story: Story) -> None:
     story.title("A whole run dies: kill -9, no tear-down, on a Proxmox that others share")
     with serving(tmp_path) as served:
-        story.step("a shared Proxmox", served.address)
+        stranger = make_a_strangers_container(served)
+        theirs = served.api.nodes(served.ready["node"]).lxc(stranger)
+        before = theirs.config.get()
+        story.step("a shared Proxmox", f"{served.address}, with somebody's container {stranger}")
+
         held = run_and_kill(tmp_path, served)
         story.step("a run holds", f"containers {held}")
         story.event("killed with SIGKILL", "in the middle of its test")
-        story.event("left behind", served.guests())
-        assert served.guests() == held
+        story.event("on Proxmox now", served.guests())
+        assert served.guests() == sorted([*held, stranger])
 
         output = run_to_its_end(tmp_path, served)
         story.step("the next run", output.strip().splitlines()[-1].strip("= "))
-        story.step("on Proxmox now", served.guests() or "no guest")
-        assert served.guests() == []
+        story.step("on Proxmox now", f"{served.guests()}, unchanged")
+        assert served.guests() == [stranger]
+        assert theirs.config.get() == before
     story.end()
+
+
+def make_a_strangers_container(served: Served) -> int:
+    """Return the VMID, in the range of the tests, of a container that is none of theirs."""
+    vmid, node = 9005, served.api.nodes(served.ready["node"])
+    upid = node.lxc.post(
+        vmid=vmid,
+        hostname="somebodys",
+        ostemplate=served.ready["template"],
+        rootfs=f"{served.ready['storage']}:1",
+    )
+    assert node.tasks(upid).status.get()["exitstatus"] == "OK"
+    return vmid
 
 
 def run_and_kill(folder: Path, served: Served) -> list[int]:
@@ -135,10 +153,11 @@ def run_to_its_end(folder: Path, served: Served) -> str:
 def start(folder: Path, served: Served, suite: str) -> subprocess.Popen[str]:
     """Return a pytest of its own that runs ``suite`` on the shared server."""
     (folder / "test_suite.py").write_text(suite, encoding="utf-8")
+    environment = {key: text for key, text in os.environ.items() if "PROXMOX_" not in key}
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", "-s", f"--proxmox={served.ready['url']}", "test_suite.py"],
         cwd=folder,
-        env=os.environ | served.environment,
+        env=environment | served.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
