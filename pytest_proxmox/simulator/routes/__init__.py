@@ -8,6 +8,7 @@ from pytest_proxmox.simulator.family import Family
 from pytest_proxmox.simulator.routes import (
     access,
     acl,
+    appliances,
     bulk,
     cluster,
     firewall,
@@ -51,6 +52,7 @@ from pytest_proxmox.simulator.routes import (
 FAMILIES: Final[tuple[Family, ...]] = (
     access.FAMILY,
     acl.FAMILY,
+    appliances.FAMILY,
     index.FAMILY,
     realms.FAMILY,
     tokens.FAMILY,
