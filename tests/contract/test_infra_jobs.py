@@ -256,3 +256,11 @@ def test_a_group_is_kept(pve: Client) -> None:
     assert (group["group"], group["nodes"], group["comment"]) == ("all", "pve", "c")
     pve.delete("/cluster/ha/groups/all")
     assert pve.get("/cluster/ha/groups/all").status == 500
+
+
+def test_high_availability_is_disarmed_and_armed_again(ha: Client) -> None:
+    ha.post("/cluster/ha/status/disarm-ha", **{"resource-mode": "freeze"})
+    fencing = ha.get("/cluster/ha/status/current").data[1]
+    assert (fencing["armed-state"], fencing["resource_mode"]) == ("disarmed", "freeze")
+    ha.post("/cluster/ha/status/arm-ha")
+    assert ha.get("/cluster/ha/status/current").data[1]["armed-state"] == "armed"

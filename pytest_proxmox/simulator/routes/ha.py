@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FAMILY: Final = Family()
 
+DISARMED: Final = "ha.disarmed"  # the setting that holds how managed guests are left alone
 _RESOURCE: Final = "/cluster/ha/resources/{sid}"
 _KINDS: Final = {"ct": "lxc", "vm": "qemu"}
 _NOT_KEPT: Final = ("sid", "type", "digest", "delete", "purge")
@@ -182,23 +183,36 @@ def current(call: Call) -> list[dict[str, Any]]:
             "quorate": int(quorate),
             "status": "OK" if quorate else f"No quorum on node '{here}'!",
         },
-        _fencing(here, armed=bool(call.state.ha)),
+        _fencing(call, here),
     ]
     if call.state.ha and quorate:
         rows += _managers(call, here)
     return rows + [_service(call, sid, resource) for sid, resource in sorted(call.state.ha.items())]
 
 
-def _fencing(node: str, *, armed: bool) -> dict[str, Any]:
-    state = "armed" if armed else "standby"
-    words = "CRM watchdog active" if armed else "CRM watchdog standby"
-    return {
-        "id": "fencing",
-        "type": "fencing",
-        "node": node,
-        "armed-state": state,
-        "status": f"{state} ({words})",
-    }
+def _fencing(call: Call, node: str) -> dict[str, Any]:
+    """Return whether a node that is lost would be fenced; only ``standby`` is recorded."""
+    row = {"id": "fencing", "type": "fencing", "node": node}
+    mode = call.state.settings.get(DISARMED)
+    if mode is not None:
+        return row | {"armed-state": "disarmed", "resource_mode": mode, "status": "disarmed"}
+    state = "armed" if call.state.ha else "standby"
+    words = "CRM watchdog active" if call.state.ha else "CRM watchdog standby"
+    return row | {"armed-state": state, "status": f"{state} ({words})"}
+
+
+@FAMILY.post("/cluster/ha/status/disarm-ha")
+def disarm(call: Call) -> None:
+    """Stop acting on managed guests and fencing nodes, e.g. for work on the network."""
+    with cluster_lock(call.sim, "ha_crm_commands", "disarm HA failed"):
+        call.state.settings[DISARMED] = call.params["resource-mode"]
+
+
+@FAMILY.post("/cluster/ha/status/arm-ha")
+def arm(call: Call) -> None:
+    """Act again."""
+    with cluster_lock(call.sim, "ha_crm_commands", "arm HA failed"):
+        call.state.settings[DISARMED] = None
 
 
 def _managers(call: Call, here: str) -> list[dict[str, Any]]:
