@@ -16,7 +16,7 @@ from pytest_proxmox.hygiene.coroutines import CoroutineWatch, Dropped
 from pytest_proxmox.hygiene.offences import Level, Offence, verdict
 from pytest_proxmox.hygiene.places import first_own, of_origin
 from pytest_proxmox.hygiene.policy import ALLOW_MARK, Pattern, Policy
-from pytest_proxmox.hygiene.watch import Watch
+from pytest_proxmox.hygiene.watch import Makers, Watch
 
 NOTES = "hygiene_notes"  # attribute of a report: lines for the end of the run
 _RECHECK_S = 0.05  # another thread may stand between making a coroutine and awaiting it
@@ -31,6 +31,7 @@ class Trial:
     passed: bool = False
     blamed: bool = False
     torn_down: bool = False
+    has_fixtures: bool = False  # of its own, or a wider one ends with it: a teardown that acts
     teardown_error: BaseException | None = None
     teardown_began: float = 0.0
     teardown_ended: float = 0.0
@@ -45,8 +46,11 @@ class Judge:
     outermost: whatever reads a test's report in a fixture's teardown finds it there.
     """
 
-    def __init__(self, policy: Policy, watches: Sequence[Watch], *, root: str) -> None:
+    def __init__(
+        self, policy: Policy, makers: Makers, watches: Sequence[Watch], *, root: str
+    ) -> None:
         self.coroutines: CoroutineWatch | None = None
+        self._makers = makers
         self._policy = policy
         self._watches = watches
         self._root = root
@@ -69,6 +73,7 @@ class Judge:
         """Take the world before the test as given."""
         self._tests += 1
         self._trial = Trial(item, nextitem, allowed=_marked(item))
+        self._makers.current = self._tests
         for watch in self._watches:
             watch.begin(self._tests)
         if self.coroutines is not None:
@@ -85,11 +90,19 @@ class Judge:
         self, fixturedef: pytest.FixtureDef[Any]
     ) -> Generator[None, object, object]:
         """Give what a fixture of more than function scope makes to no test."""
-        if fixturedef.scope == "function" or self._trial is None:
+        trial = self._trial
+        if trial is None:
             return (yield)
+        is_runner = fixturedef.argname.endswith("_scoped_runner")  # pytest-asyncio's
+        if fixturedef.scope == "function":
+            trial.has_fixtures |= not is_runner
+            if not is_runner:
+                return (yield)
+            with self._makers.nobody():
+                return (yield)
         with self._outside():
             value = yield
-        if fixturedef.argname.endswith("_scoped_runner"):
+        if is_runner:
             self._meet_loop(value)
         fixturedef.addfinalizer(lambda: self._leave(fixturedef))
         return value
@@ -123,8 +136,7 @@ class Judge:
 
     def _judge_dropped(self, trial: Trial, call: pytest.CallInfo[None]) -> None:
         """Coroutines that went away in this phase need no further look."""
-        if self.coroutines is not None:
-            dropped = self.coroutines.take_dropped()
+        if self.coroutines is not None and (dropped := self.coroutines.take_dropped()):
             self._settle(trial, call, [self._describe(trial, one) for one in dropped])
 
     def _judge_call(
@@ -159,7 +171,9 @@ class Judge:
         if trial.teardown_error is not None and call.excinfo is None:
             _fail(call, trial.teardown_error)
         self._judge_dropped(trial, call)
-        left = self._left(trial) if self._suspects() else []
+        if not self._may_have_left(trial):
+            return
+        left = self._left(trial)
         if not trial.passed and not trial.torn_down:
             self._tell(trial, left)  # it failed or was skipped: one outcome is enough
         else:
@@ -185,10 +199,17 @@ class Judge:
         told = [one for one in offences if self._policy.level(one, trial.allowed) is not Level.OFF]
         trial.notes += [f"{trial.item.nodeid}: {one.render(self._root)}" for one in told]
 
+    def _may_have_left(self, trial: Trial) -> bool:
+        """Whether to look after the teardown. Nothing was left before it, so it has to act."""
+        if trial.passed and not trial.has_fixtures:
+            return False
+        return self._suspects()
+
     def _suspects(self) -> bool:
-        if self.coroutines is not None and self.coroutines.kept():
-            return True
-        return any(watch.suspects() for watch in self._watches)
+        for watch in self._watches:
+            if watch.suspects():
+                return True
+        return self.coroutines is not None and bool(self.coroutines.kept())
 
     def _left(self, trial: Trial) -> list[Offence]:
         offences = [offence for watch in self._watches for offence in watch.offences()]
@@ -249,6 +270,8 @@ class Judge:
 
     def _leave(self, fixturedef: pytest.FixtureDef[Any]) -> None:
         """A wider fixture is about to be taken down: what it does is no test's doing."""
+        if self._trial is not None:
+            self._trial.has_fixtures = True
         stack = self._wider[id(fixturedef)] = ExitStack()
         stack.enter_context(self._outside())
 

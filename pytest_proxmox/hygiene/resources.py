@@ -6,13 +6,17 @@ import gc
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import thread as futures_thread
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from types import FrameType
 from typing import Any, Generic, TypeVar
 
 from pytest_proxmox.hygiene.coroutines import OUTSIDE
@@ -58,17 +62,11 @@ class Creations(Generic[T]):
 
     def begin(self, test: int) -> None:
         """Forget what earlier tests made: it was judged."""
-        self._makers.current = test
         self.made = []
 
-    @contextmanager
-    def outside(self) -> Iterator[None]:
+    def outside(self) -> AbstractContextManager[None]:
         """Return a context in which what is made belongs to no test."""
-        owner, self._makers.current = self._makers.current, OUTSIDE
-        try:
-            yield
-        finally:
-            self._makers.current = owner
+        return self._makers.nobody()
 
     def note(self, found: object, facts: T, *, skip: int) -> None:
         """Keep what was just made, if the running test made it and not a library for itself."""
@@ -89,18 +87,29 @@ class ThreadWatch(Creations[None]):
 
     def install(self) -> None:
         """Note each thread that is started, and whom it works for."""
-        original = self._original = threading.Thread.start
+        start, make_pool = self._originals = (threading.Thread.start, ThreadPoolExecutor.__init__)
+        pools: weakref.WeakKeyDictionary[object, int] = weakref.WeakKeyDictionary()
 
-        def start(thread: threading.Thread) -> None:
-            self._makers.note(thread, self._makers.of_caller())
-            self.note(thread, None, skip=1)
-            original(thread)
+        def noted_start(thread: threading.Thread) -> None:
+            maker = self._makers.of_caller()
+            self._makers.note(thread, maker)
+            pool = _pool_of_worker(thread, sys._getframe(1))
+            if pool is None or pools.get(pool) == maker:  # an older pool's workers live with it
+                self.note(thread, None, skip=1)
+            start(thread)
 
-        threading.Thread.start = start  # type: ignore[assignment,method-assign]
+        def noted_make_pool(pool: ThreadPoolExecutor, *args: Any, **kwargs: Any) -> None:
+            pools[pool] = self._makers.of_caller()
+            make_pool(pool, *args, **kwargs)
+
+        threading.Thread.start = noted_start  # type: ignore[assignment,method-assign]
+        ThreadPoolExecutor.__init__ = noted_make_pool  # type: ignore[assignment,method-assign]
 
     def uninstall(self) -> None:
-        """Give ``Thread.start`` back."""
-        threading.Thread.start = self._original  # type: ignore[method-assign]
+        """Give threads and pools their methods back."""
+        start, make_pool = self._originals
+        threading.Thread.start = start  # type: ignore[method-assign]
+        ThreadPoolExecutor.__init__ = make_pool  # type: ignore[method-assign]
 
     def suspects(self) -> bool:
         """Return whether a thread of this test is alive."""
@@ -216,6 +225,13 @@ def _is_running(made: Made[Any]) -> bool:
         and thread.is_alive()
         and not any(fnmatchcase(thread.name, pattern) for pattern in _SERVANTS)
     )
+
+
+def _pool_of_worker(thread: threading.Thread, starter: FrameType) -> object:
+    """The thread pool that starts this thread as a worker; None for any other thread."""
+    if getattr(thread, "_target", None) is not futures_thread._worker:
+        return None
+    return starter.f_locals.get("self")
 
 
 def _is_open(made: Made[Any]) -> bool:

@@ -38,8 +38,9 @@ def watching(config: pytest.Config) -> Iterator[None]:
 
 def _put_in_place(config: pytest.Config, stack: ExitStack) -> Judge:
     rules = settings.policy(config)
-    watches = _watches(config, rules)
-    judge = Judge(rules, watches, root=str(config.rootpath))
+    makers = Makers()
+    watches = _watches(config, rules, makers)
+    judge = Judge(rules, makers, watches, root=str(config.rootpath))
     for watch in watches:
         watch.install()
         stack.callback(watch.uninstall)
@@ -50,9 +51,8 @@ def _put_in_place(config: pytest.Config, stack: ExitStack) -> Judge:
     return judge
 
 
-def _watches(config: pytest.Config, rules: Policy) -> list[Watch]:
+def _watches(config: pytest.Config, rules: Policy, makers: Makers) -> list[Watch]:
     """The watches that the run wants. What they see goes down the list: tasks close loops."""
-    makers = Makers()
     sockets = SocketWatch(makers)
     names = [
         Name.parse(text, "ini key reset_singletons") for text in config.getini(settings.SINGLETONS)

@@ -63,7 +63,10 @@ class EnvironWatch:
 
     def suspects(self) -> bool:
         """Return whether a variable differs."""
-        return bool(_differences(self._given, _variables()))
+        now = _variables()
+        for key in _CURRENT_TEST_KEYS:  # the rest is then equal as a rule, which is quickly seen
+            _put(self._given, key, now.get(key))
+        return now != self._given and bool(_differences(self._given, now))
 
     def offences(self) -> Sequence[Offence]:
         """Return the changed variables, by name only: values hold secrets. Sets them back."""
@@ -130,13 +133,11 @@ class CwdWatch:
 
 
 def _variables() -> Variables:
-    data: Variables | None = getattr(os.environ, "_data", None)
-    return dict(os.environ) if data is None else data.copy()
+    data: Variables = os.environ._data  # type: ignore[attr-defined]
+    return data.copy()
 
 
 def _differences(before: Mapping[Any, Any], now: Mapping[Any, Any]) -> dict[Any, tuple[Any, Any]]:
-    if before == now:
-        return {}
     return {
         key: (before.get(key), now.get(key))
         for key in {*before, *now}

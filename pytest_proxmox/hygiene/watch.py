@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from pytest_proxmox.hygiene.coroutines import OUTSIDE
@@ -55,6 +55,15 @@ class Makers:
             return self.current
         thread = threading._active.get(ident)  # type: ignore[attr-defined]
         return OUTSIDE if thread is None else self._threads.get(thread, OUTSIDE)
+
+    @contextmanager
+    def nobody(self) -> Iterator[None]:
+        """Return a context in which what is made belongs to no test."""
+        owner, self.current = self.current, OUTSIDE
+        try:
+            yield
+        finally:
+            self.current = owner
 
     def note(self, thread: threading.Thread, test: int) -> None:
         """Let a thread that is about to start work for ``test``."""

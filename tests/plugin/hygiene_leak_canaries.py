@@ -198,6 +198,21 @@ LEAKS = [
         """,
     ),
     *_pair(
+        "pool_worker",
+        """
+        def test_it():
+            pool = ThreadPoolExecutor(2)
+            KEPT.append(pool)
+            assert list(pool.map(int, "12")) == [1, 2]  # HERE
+        """,
+        """
+        POOL = ThreadPoolExecutor(1)  # the module's own, for as long as it lives
+
+        def test_it():
+            assert POOL.submit(int).result() == 0
+        """,
+    ),
+    *_pair(
         "thread_of_thread",
         """
         def work():

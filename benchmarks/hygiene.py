@@ -1,0 +1,72 @@
+"""What the checks cost: 2,000 trivial tests with the plugin, and with ``-p no:proxmox``.
+
+Processor time of the whole run is compared, not its wall time: the tests do nothing, so nothing
+else is left to measure, and another program on the machine does not count.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from benchmarks.harness import Measure, Row, at_most, compare, run
+
+TESTS = 2000
+PAIRS = 11
+NEEDED = {"proxmox", "asyncio"}
+
+SYNC = "def test_{number}():\n    assert {number} >= 0\n\n\n"
+ASYNC = "@pytest.mark.asyncio\nasync def test_{number}():\n    assert {number} >= 0\n\n\n"
+
+
+def main() -> Sequence[Row]:
+    """Return a row for sync and one for async tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        return [
+            _row(Path(folder, "sync"), "sync", SYNC),
+            _row(Path(folder, "async"), "async", ASYNC),
+        ]
+
+
+def _row(folder: Path, name: str, test: str) -> Row:
+    folder.mkdir()
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nasyncio_default_fixture_loop_scope = function\n", encoding="utf-8"
+    )
+    tests = "".join(test.format(number=number) for number in range(TESTS))
+    (folder / "test_trivial.py").write_text(f"import pytest\n\n\n{tests}", encoding="utf-8")
+    return compare(
+        f"{TESTS} {name} tests, checks on",
+        _processor_seconds(folder),
+        _processor_seconds(folder, "-pno:proxmox"),
+        against="-p no:proxmox",
+        bound=at_most(1.05),
+        pairs=PAIRS,
+    )
+
+
+def _processor_seconds(folder: Path, *options: str) -> Measure:
+    others = {point.name for point in entry_points(group="pytest11")} - NEEDED
+    switches = [f"-pno:{name}" for name in sorted(others)]
+    command = [sys.executable, "-m", "pytest", "-q", *switches, *options, "test_trivial.py"]
+
+    def measure() -> float:
+        before = os.times()
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        after = os.times()
+        if done.returncode != 0:
+            raise RuntimeError(f"the run ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return (after.children_user + after.children_system) - (
+            before.children_user + before.children_system
+        )
+
+    return measure
+
+
+if __name__ == "__main__":
+    sys.exit(run([main]))
