@@ -109,6 +109,38 @@ def test_test_is_put_back_also_when_it_fails(project: Project) -> None:
     project.run().assert_outcomes(passed=1, failed=1)
 
 
+def test_faults_end_before_the_test_is_cleaned_up(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        "import pytest\n"
+        "from proxmoxer import ResourceException\n"
+        "def test_fails(proxmox_faults, lxc, proxmox):\n"
+        "    proxmox_faults.fail('GET', '/version', error='no-quorum')\n"
+        "    proxmox_faults.fail('DELETE', '**', error='forbidden')\n"
+        "    with pytest.raises(ResourceException, match='no quorum'):\n"
+        "        proxmox.version.get()\n"
+        "def test_next(proxmox, proxmox_simulator):\n"
+        "    assert proxmox.version.get()\n"
+        "    assert proxmox_simulator.faults.rules() == []\n",
+    )
+    project.run().assert_outcomes(passed=2)
+
+
+def test_faults_of_a_wider_fixture_stay(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        "import pytest\n"
+        "@pytest.fixture(scope='module', autouse=True)\n"
+        "def slow(proxmox_simulator):\n"
+        "    proxmox_simulator.faults.slow_task('vzstart', 60)\n"
+        "@pytest.mark.parametrize('n', range(2))\n"
+        "def test_it(n, proxmox_faults):\n"
+        "    proxmox_faults.drop('GET')\n"
+        "    assert [rule.effect for rule in proxmox_faults.rules()] == ['slow-task', 'drop']\n",
+    )
+    project.run().assert_outcomes(passed=2)
+
+
 LOCKED = """
 from dataclasses import replace
 

@@ -90,6 +90,7 @@ def test_fixtures_are_listed_with_what_they_give(project: Project) -> None:
         ("proxmox_target", " [session scope]"),
         ("proxmox_config", " [session scope]"),
         ("proxmox_simulator", " [session scope]"),
+        ("proxmox_faults", ""),
         ("proxmox", ""),
         ("proxmox_sandbox", ""),
         ("proxmox_sandbox_module", " [module scope]"),
