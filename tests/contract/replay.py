@@ -204,8 +204,8 @@ class Replay:
             later = self._text[position + 1 :]
             if not any(recorded in t or _quoted(recorded) in t for t in later):
                 self._wait(got)  # the recording waited for this task without recording it
-        made = line["method"] == "POST" and "/token/" in line["path"] and isinstance(got, dict)
-        if made and got.get("full-tokenid"):
+        made = line["method"] == "POST" and "/token/" in line["path"]
+        if made and isinstance(got, dict) and got.get("full-tokenid"):
             self._tokens[got["full-tokenid"]] = got.get("value", "")
         return heard
 
