@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ssl
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import requests
 from proxmoxer.core import AuthenticationError, ResourceException
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import InsecureRequestWarning, NewConnectionError
 
 from src_app.proxmox.connection import Connection
 from src_app.proxmox.endpoint import Endpoint, Login
@@ -245,3 +247,22 @@ def test_ipv6_address_reaches_proxmoxer_in_brackets() -> None:
     Connection(Endpoint("2001:db8::1", 8006, BY_PASSWORD.login, verify=True), opener=opener).open()
 
     assert opener.logins[0]["host"] == "[2001:db8::1]"
+
+
+def test_unverified_connection_asked_for_is_no_warning() -> None:
+    connection, _ = opened(None, endpoint=replace(BY_PASSWORD, verify=False))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        connection.get("/nodes")
+        warnings.warn("unverified", InsecureRequestWarning, stacklevel=1)
+
+
+def test_unverified_connection_still_warns_where_verification_was_asked_for() -> None:
+    connection, _ = opened(None)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        connection.get("/nodes")
+        with pytest.raises(InsecureRequestWarning):
+            warnings.warn("unverified", InsecureRequestWarning, stacklevel=1)
