@@ -153,12 +153,18 @@ def run_to_its_end(folder: Path, served: Served) -> str:
 def start(folder: Path, served: Served, suite: str) -> subprocess.Popen[str]:
     """Return a pytest of its own that runs ``suite`` on the shared server."""
     (folder / "test_suite.py").write_text(suite, encoding="utf-8")
-    environment = {key: text for key, text in os.environ.items() if "PROXMOX_" not in key}
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", "-s", f"--proxmox={served.ready['url']}", "test_suite.py"],
         cwd=folder,
-        env=environment | served.environment,
+        env=environment(folder) | served.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def environment(home: Path) -> dict[str, str]:
+    """This process's variables, with a home of its own: both runs find their ledger there."""
+    kept = {key: text for key, text in os.environ.items() if "PROXMOX_" not in key}
+    kept.pop("XDG_STATE_HOME", None)
+    return kept | {"HOME": str(home), "LOCALAPPDATA": str(home)}
