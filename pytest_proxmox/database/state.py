@@ -197,6 +197,9 @@ def _says(column: Column[Any]) -> str:
 
 _SAME = {
     "FLOAT": "DOUBLE PRECISION",
+    "FLOAT(53)": "DOUBLE PRECISION",
+    "DOUBLE": "DOUBLE PRECISION",
+    "FLOAT(24)": "REAL",
     "DATETIME": "TIMESTAMP",
     "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP",
     "DECIMAL": "NUMERIC",

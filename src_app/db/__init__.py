@@ -1,0 +1,1 @@
+"""The app manager's database: models, validation, repositories, migrations."""
