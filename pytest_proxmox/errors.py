@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class ProxmoxTestError(Exception):
@@ -165,3 +165,45 @@ class CleanupFailed(ProxmoxTestError):
     def __init__(self, what: str, *, table: str) -> None:
         self.table = table
         super().__init__(what)
+
+
+class LeaseLost(ProxmoxTestError):
+    """Another run took our VMIDs over, because ours stood still for longer than its lease."""
+
+    def __init__(self, block: str) -> None:
+        self.block = block
+        super().__init__(
+            f"the lease on {block} is lost: this run stood still for longer than it lasts, so "
+            "another one took the block over and removed its guests. Run the tests again"
+        )
+
+
+class PoolRefused(UserMistake):
+    """The target does not let us make the pools that keep runs apart."""
+
+
+class MockDrift(ProxmoxTestError):
+    """A mock says something that the class it stands for does not: a name, a parameter, a type."""
+
+
+class UnstubbedCall(BaseException):
+    """A strict mock was asked for something that the test did not stub.
+
+    No ``Exception``, as pytest's own failures are not: code under test that catches every
+    ``Exception`` would turn a test's mistake into an answer of its own.
+    """
+
+    @classmethod
+    def of(cls, method: str, arguments: Mapping[str, object]) -> UnstubbedCall:
+        """Return the error for a call, with the line that would stub it."""
+        shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        name = method.rpartition(".")[2]
+        return cls(
+            f"{method}({shown}) is not stubbed. Say what it gives: mock.{name}.returns(...), "
+            f"or mock.{name}.when({shown}).returns(...) for this call only."
+        )
+
+    @classmethod
+    def of_attribute(cls, owner: str, name: str) -> UnstubbedCall:
+        """Return the error for an attribute, with the line that would set it."""
+        return cls(f"{owner}.{name} is not set. Set it: strict_mock({owner}, {name}=...).")

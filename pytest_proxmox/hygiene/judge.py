@@ -171,13 +171,20 @@ class Judge:
         if trial.teardown_error is not None and call.excinfo is None:
             _fail(call, trial.teardown_error)
         self._judge_dropped(trial, call)
-        if not self._may_have_left(trial):
-            return
-        left = self._left(trial)
-        if not trial.passed and not trial.torn_down:
-            self._tell(trial, left)  # it failed or was skipped: one outcome is enough
-        else:
-            self._settle(trial, call, left)
+        if trial.passed and trial.has_fixtures and not trial.torn_down and self._suspects():
+            self._settle(trial, call, self._left(trial))
+        elif not trial.passed:
+            self._set_back(trial)
+
+    def _set_back(self, trial: Trial) -> None:
+        """Undo what a failed test changed for all; what else it left comes of its failure.
+
+        To look for that could let go of what the failure holds: its warnings would hit the
+        next test.
+        """
+        for watch in self._watches:
+            if watch.sets_back and watch.suspects():
+                self._tell(trial, watch.offences())
 
     def _settle(
         self, trial: Trial, call: pytest.CallInfo[None], offences: Sequence[Offence]
@@ -198,12 +205,6 @@ class Judge:
     def _tell(self, trial: Trial, offences: Sequence[Offence]) -> None:
         told = [one for one in offences if self._policy.level(one, trial.allowed) is not Level.OFF]
         trial.notes += [f"{trial.item.nodeid}: {one.render(self._root)}" for one in told]
-
-    def _may_have_left(self, trial: Trial) -> bool:
-        """Whether to look after the teardown. Nothing was left before it, so it has to act."""
-        if trial.passed and not trial.has_fixtures:
-            return False
-        return self._suspects()
 
     def _suspects(self) -> bool:
         for watch in self._watches:

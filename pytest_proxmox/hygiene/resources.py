@@ -56,6 +56,8 @@ class Made(Generic[T]):
 class Creations(Generic[T]):
     """What the current test made of one kind."""
 
+    sets_back = False
+
     def __init__(self, makers: Makers) -> None:
         self._makers = makers
         self.made: list[Made[T]] = []

@@ -121,6 +121,8 @@ class SingletonWatch:
         self._names = names
         self._taken: dict[Name, Snapshot | None] = {}
 
+    sets_back = True
+
     def install(self) -> None:
         """Load the modules.
 

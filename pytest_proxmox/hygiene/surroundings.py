@@ -22,6 +22,8 @@ class EnvironWatch:
     Compared as the operating system has them: decoding 50 variables costs 30 times as much.
     """
 
+    sets_back = True
+
     def install(self) -> None:
         """Note where a variable is set or deleted."""
         self._places: dict[str, Place] = {}
@@ -85,6 +87,8 @@ class EnvironWatch:
 
 class CwdWatch:
     """The working directory, set back as the environment is."""
+
+    sets_back = True
 
     def install(self) -> None:
         """Note where ``os.chdir`` is called."""

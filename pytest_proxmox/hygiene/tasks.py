@@ -26,6 +26,8 @@ _HOUSEKEEPERS = ("anyio", "pytest_asyncio", "unittest")
 class TaskWatch:
     """Pending tasks: of the test's own loop as it closes, of a wider loop when the test ends."""
 
+    sets_back = False
+
     def __init__(self, loop_closes: Callable[[Loop], None]) -> None:
         self._loop_closes = loop_closes
         self._given: weakref.WeakSet[Task] = weakref.WeakSet()

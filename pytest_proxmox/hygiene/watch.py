@@ -13,7 +13,12 @@ from pytest_proxmox.hygiene.offences import Offence
 
 
 class Watch(Protocol):
-    """Looks at one kind of thing that a test may leave behind."""
+    """Looks at one kind of thing that a test may leave behind.
+
+    ``sets_back`` says that asking for its offences undoes them.
+    """
+
+    sets_back: bool
 
     def install(self) -> None:
         """Begin to watch: from now on creations are noted."""
