@@ -148,7 +148,8 @@ def interfaces(sim: Simulator, guest: Guest) -> list[dict[str, Any]]:
     found = [_interface("lo", "00:00:00:00:00:00", loopback)]
     for key in sorted(filter(machines.NET.fullmatch, guest.config), key=machines.rank):
         number = machines.rank(key)[1]
-        mac = str(machines.parse(key, str(guest.config[key]))["macaddr"]).lower()
+        card = machines.parse(key, str(guest.config[key]))
+        mac = str(card.get("macaddr", "00:00:00:00:00:00")).lower()
         found.append(_interface(f"eth{number}", mac, _addresses(sim, guest, number, mac)))
     served = sim.workloads.address(guest.vmid) if sim.workloads is not None else None
     if served is not None and len(found) > 1:  # where what the VM serves can be reached

@@ -40,7 +40,7 @@ def network(values: Mapping[str, Any]) -> str:
     lines = ["version: 1", "config:"]
     for key in sorted(filter(machines.NET.fullmatch, values), key=machines.rank):
         number = machines.rank(key)[1]
-        mac = str(machines.parse(key, str(values[key]))["macaddr"]).lower()
+        mac = str(machines.parse(key, str(values[key])).get("macaddr", "")).lower()
         lines += [
             "    - type: physical",
             f"      name: eth{number}",

@@ -210,7 +210,8 @@ class Volumes:
             kind, _, rest = volume.name.partition("/")
             if kind in folders:
                 return f"{storage.path}/{folders[kind]}/{rest}"
-            return f"{storage.path}/images/{volume.name}"
+            own = "/".join(volume.name.split("/")[-2:])  # a linked clone's name begins with its base
+            return f"{storage.path}/images/{own}"
         if storage.type == "zfspool":
             return f"/{storage.config.get('pool', 'rpool/data')}/{volume.name}"
         return f"/dev/{storage.config.get('vgname', storage.name)}/{volume.name}"
