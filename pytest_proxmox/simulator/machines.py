@@ -49,57 +49,6 @@ CLOUDINIT_KEYS: Final = (
 IPCONFIG: Final = re.compile(r"ipconfig\d+")
 _MADE_BY_PVE: Final = frozenset(["boot", "digest", "meta", "smbios1", "vmgenid"])
 _BUSES_BY_RANK: Final = ("ide", "scsi", "virtio", "sata")
-_ONLY_ROOT: Final = ("args", "hookscript")
-# which privilege a key needs, from Proxmox's documentation of user management
-_PRIVILEGES: Final[Mapping[str, tuple[str, ...]]] = {
-    "VM.Config.CPU": (
-        "affinity",
-        "cores",
-        "cpu",
-        "cpulimit",
-        "cpuunits",
-        "numa",
-        "smp",
-        "sockets",
-        "vcpus",
-    ),
-    "VM.Config.Memory": (
-        "allow-ksm",
-        "balloon",
-        "hugepages",
-        "keephugepages",
-        "memory",
-        "shares",
-    ),
-    "VM.Config.HWType": (
-        "acpi",
-        "amd-sev",
-        "arch",
-        "hotplug",
-        "intel-tdx",
-        "ivshmem",
-        "kvm",
-        "machine",
-        "rng",
-        "scsihw",
-        "smbios1",
-        "tablet",
-        "vga",
-        "vmgenid",
-        "watchdog",
-        "audio",
-        "hostpci",
-        "parallel",
-        "serial",
-        "usb",
-        "virtiofs",
-    ),
-    "VM.Config.Disk": ("boot", "bootdisk", "vmstatestorage", "unused"),
-    "VM.Config.Cloudinit": (*CLOUDINIT_KEYS, "ipconfig"),
-    "VM.Config.Network": ("net",),
-    "VM.PowerMgmt": ("freeze",),
-}
-_PRIVILEGE_OF: Final = {key: priv for priv, keys in _PRIVILEGES.items() for key in keys}
 
 
 def parse(key: str, text: str) -> dict[str, Any]:
@@ -277,47 +226,6 @@ def shown(config: Mapping[str, Any]) -> dict[str, Any]:
     if "cipassword" in found:
         found["cipassword"] = HIDDEN_PASSWORD
     return found
-
-
-# --- rights -------------------------------------------------------------------------------------
-
-
-def privilege(key: str, value: Any = None) -> str:
-    """Return the privilege that changing a key needs."""
-    if key == "cdrom" or (DRIVE.fullmatch(key) and Drive.read(key, value).is_cdrom):
-        return "VM.Config.CDROM"
-    if DRIVE.fullmatch(key):
-        return "VM.Config.Disk"
-    return _PRIVILEGE_OF.get(key) or _PRIVILEGE_OF.get(rank(key)[0], "VM.Config.Options")
-
-
-def require_privileges(
-    call: Call, vmid: int, changes: Mapping[str, Any], *, pool: str | None = None
-) -> None:
-    """Refuse unless the caller may change each of these keys to its value.
-
-    A VM that is being made in a pool needs the privileges on the VM or on the pool.
-
-    Raises:
-        PveError: 403 with the first privilege that is missing, 500 where only root may.
-    """
-    if call.auth.is_root_ticket:
-        return
-    for key, value in changes.items():
-        if key in _ONLY_ROOT:  # text as in public reports, not recorded
-            raise PveError(500, f"only root can set '{key}' config")
-        if rank(key)[0] in ("hostpci", "usb") and "mapping=" not in str(value or ""):
-            raise PveError(500, f"only root can set '{key}' config for non-mapped devices")
-        wanted = privilege(key, value)
-        if pool is None or not call.may(f"/pool/{pool}", wanted):
-            call.require(f"/vms/{vmid}", wanted)
-
-
-def require_bridges(call: Call, params: Mapping[str, Any]) -> None:
-    """Refuse a network on a bridge that the caller may not use."""
-    for key in filter(NET.fullmatch, params):
-        if bridge := parse(key, params[key]).get("bridge"):
-            call.require(f"/sdn/zones/localnetwork/{bridge}", "SDN.Use")
 
 
 # --- what a VM does -----------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_proxmox.simulator import drives, guests, hotplug, machines, sharing
+from pytest_proxmox.simulator import drives, guests, hotplug, machines, rights, sharing
 from pytest_proxmox.simulator.drives import NewDrive
 from pytest_proxmox.simulator.family import Call, Family
 from pytest_proxmox.simulator.machines import Drive
@@ -106,9 +106,9 @@ def _require_rights(
 ) -> None:
     guest = guests.find(call.sim, call.node, "qemu", vmid)
     held = guest.config if guest is not None else {}
-    machines.require_privileges(call, vmid, changes)
-    machines.require_privileges(call, vmid, {name: held.get(name) for name in names})
-    machines.require_bridges(call, changes)
+    rights.require_privileges(call, vmid, changes)
+    rights.require_privileges(call, vmid, {name: held.get(name) for name in names})
+    rights.require_bridges(call, changes)
 
 
 # --- the change ---------------------------------------------------------------------------------

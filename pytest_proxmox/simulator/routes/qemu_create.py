@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_proxmox.simulator import drives, guests, machines, restore, sharing
+from pytest_proxmox.simulator import drives, guests, machines, restore, rights, sharing
 from pytest_proxmox.simulator.drives import NewDrive
 from pytest_proxmox.simulator.family import Call, Family
 from pytest_proxmox.simulator.quorum import require_ready
@@ -70,9 +70,9 @@ def create(call: Call) -> str:
 
 def _check_rights(call: Call) -> None:
     params, vmid = call.params, call.params["vmid"]
-    machines.require_bridges(call, params)
+    rights.require_bridges(call, params)
     given = {key: value for key, value in params.items() if key not in NOT_CONFIG}
-    machines.require_privileges(call, vmid, given, pool=params.get("pool"))
+    rights.require_privileges(call, vmid, given, pool=params.get("pool"))
 
 
 def _args(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_proxmox.simulator import drives, hotplug, machines
+from pytest_proxmox.simulator import drives, hotplug, machines, rights
 from pytest_proxmox.simulator.machines import Drive
 from pytest_proxmox.simulator.simulator import Simulator
 from pytest_proxmox.simulator.state import Guest
@@ -124,7 +124,7 @@ def test_the_boot_disk_is_the_first_in_order_or_the_first_there_is(boot: str, ke
     ids=lambda value: str(value),
 )
 def test_each_key_needs_its_privilege(key: str, value: object, privilege: str) -> None:
-    assert machines.privilege(key, value) == privilege
+    assert rights.privilege(key, value) == privilege
 
 
 @pytest.mark.parametrize(
