@@ -31,14 +31,28 @@ HEADERS: Final = (
     (b"server", b"pve-api-daemon/3.0"),
 )
 _REASON: Final = b"x-reason-phrase"
+_CUT: Final = b"x-cut"
 _START_TIMEOUT_S: Final = 30.0
 KEEP_ALIVE_S: Final = 60  # longer than clients pause between the polls of a task
 
 
 class _ReasonConnection(h11.Connection):
-    """Puts the reason phrase of an answer where it belongs: ASGI has no place for one."""
+    """Puts the reason phrase of an answer where it belongs: ASGI has no place for one.
+
+    An answer that a fault loses on the way is not sent at all: ``cut`` ends the connection.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER)
+        self.cut: Callable[[], None] = lambda: None
+        self._is_cut = False
 
     def send(self, event: Any) -> Any:
+        if isinstance(event, h11.Response) and any(name == _CUT for name, _ in event.headers):
+            self._is_cut = True
+            self.cut()
+        if self._is_cut:
+            return b""
         if isinstance(event, h11.Response):
             reason, rest = b"", []
             for name, value in event.headers:
@@ -101,14 +115,11 @@ class _Protocol(H11Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.conn = _ReasonConnection(h11.SERVER)
+        self.conn: _ReasonConnection = _ReasonConnection()
 
     def connection_made(self, transport: Any) -> None:
+        self.conn.cut = transport.abort
         super().connection_made(_Joined(transport, self.loop))
-
-
-class _Cut(Exception):
-    """The connection must be closed without an answer."""
 
 
 class Application:
@@ -138,10 +149,13 @@ class Application:
         if delivery is not None:
             if delivery.hang:
                 await _until_gone(receive)
-                raise _Cut
+                return
             await asyncio.sleep(delivery.delay_s)
             if delivery.drop:
-                raise _Cut
+                headers = [(_CUT, b"1")]
+                await send({"type": "http.response.start", "status": 500, "headers": headers})
+                await send({"type": "http.response.body", "body": b""})
+                return
         await _send(send, answer)
 
 
@@ -305,7 +319,7 @@ class _Uvicorn(uvicorn.Server):
 
 def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Do not report what clients do to their own connections."""
-    if not isinstance(context.get("exception"), (ssl.SSLError, ConnectionError, _Cut)):
+    if not isinstance(context.get("exception"), (ssl.SSLError, ConnectionError)):
         loop.default_exception_handler(context)
 
 

@@ -71,6 +71,11 @@ def _patience(task: Task) -> float:
     return task.starttime + float(task.args.get("lock_wait_s", LOCK_WAIT_S))
 
 
+def _warning(text: str) -> str:
+    """Return a line that counts as a warning."""
+    return text if text.startswith("WARN") else f"WARN: {text or 'something is odd'}"
+
+
 class Tasks:
     """The task lists of all nodes, and the engine that ends what is due."""
 
@@ -219,7 +224,7 @@ class Tasks:
         try:
             lines = self._workers[task.worker].finish(self._sim, task)
             if rule is not None:
-                lines = (*lines, rule.text)
+                lines = (*lines, _warning(rule.text))
         except TaskDied as died:
             self._finish(self._tasks[task.upid], str(died), at=task.due)
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +16,7 @@ from urllib.parse import parse_qsl
 
 JSON_TYPE: Final = "application/json;charset=UTF-8"
 _TEXT_TYPE: Final = "text/plain"
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")  # a status line cannot carry these
 _DUMPS: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 
@@ -144,7 +146,7 @@ def bare(status: int, reason: str, *, text: bool = False) -> Answer:
 
 def reason_phrase(message: str) -> str:
     """Return a text's first line: what a status line can carry (golden 01 seq 48)."""
-    return message.partition("\n")[0].strip()
+    return _CONTROL.sub("?", message.partition("\n")[0].strip())
 
 
 def parameters(request: Request) -> dict[str, Any]:

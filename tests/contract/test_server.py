@@ -1,0 +1,208 @@
+"""The HTTPS server: what any client may send, and what faults do to its connections."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytest_proxmox.simulator.server import MAX_BODY, Server
+from pytest_proxmox.simulator.simulator import Simulator
+from pytest_proxmox.simulator.world import World
+
+FUZZ = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One server for all: whatever a client does, the next one is served."""
+    sim = Simulator(World.preset("single"))
+    with Server(sim) as running:
+        yield running
+    assert not sim.crashes
+
+
+def connect(server: Server) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cafile=str(server.ca_file))
+    raw = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    return context.wrap_socket(raw, server_hostname="127.0.0.1")
+
+
+def get(server: Server, path: str = "/api2/json/version", **headers: str) -> tuple[int, str]:
+    context = ssl.create_default_context(cafile=str(server.ca_file))
+    client = http.client.HTTPSConnection("127.0.0.1", server.port, context=context, timeout=10)
+    login = server.simulator.credentials
+    token = {"Authorization": f"PVEAPIToken={login.token_id}={login.token_secret}"}
+    try:
+        client.request("GET", path, headers=token | headers)
+        answer = client.getresponse()
+        answer.read()
+        return answer.status, answer.reason
+    finally:
+        client.close()
+
+
+def said_to(server: Server, data: bytes) -> bytes:
+    """Send a request that closes its connection and return everything that comes back."""
+    with connect(server) as wire:
+        wire.sendall(data)
+        received = b""
+        while chunk := wire.recv(65536):
+            received += chunk
+        return received
+
+
+def is_alive(server: Server) -> bool:
+    return get(server) == (200, "OK")
+
+
+def test_the_certificate_can_be_verified(server: Server) -> None:
+    assert is_alive(server)
+
+
+def test_a_client_that_does_not_trust_the_authority_refuses(server: Server) -> None:
+    context = ssl.create_default_context()
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw,
+        pytest.raises(ssl.SSLCertVerificationError),
+    ):
+        context.wrap_socket(raw, server_hostname="127.0.0.1")
+    assert is_alive(server)
+
+
+@FUZZ
+@given(st.binary(max_size=2000))
+def test_any_bytes_are_answered_or_cut_off(server: Server, data: bytes) -> None:
+    with connect(server) as wire:
+        wire.sendall(data)
+    assert is_alive(server)
+
+
+@FUZZ
+@given(
+    method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "BREW"]),
+    path=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60),
+    kind=st.sampled_from(["application/json", "application/x-www-form-urlencoded", "x/y", ""]),
+    body=st.binary(max_size=300),
+)
+def test_any_request_gets_an_answer(
+    server: Server, method: str, path: str, kind: str, body: bytes
+) -> None:
+    login = server.simulator.credentials
+    head = (
+        f"{method} /api2/json/{path} HTTP/1.1\r\nHost: pve\r\nConnection: close\r\n"
+        f"Authorization: PVEAPIToken={login.token_id}={login.token_secret}\r\n"
+        f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    assert said_to(server, head.encode() + body).startswith(b"HTTP/1.1 ")
+    assert not server.simulator.crashes
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api2/json/../../etc/passwd",
+        "/api2/json/nodes/%2e%2e/%2e%2e/version",
+        "/api2/json/nodes/pve/storage/local/content/..%2f..%2fetc%2fpasswd",
+        "/api2/json/%00",
+        "/api2/json//////version",
+        "/",
+        "/favicon.ico",
+    ],
+)
+def test_path_tricks_lead_nowhere(server: Server, path: str) -> None:
+    status, _ = get(server, path)
+    assert status in (200, 400, 403, 500, 501)
+    assert is_alive(server)
+
+
+def test_a_body_that_is_too_large_is_refused(server: Server) -> None:
+    with connect(server) as wire:
+        head = f"POST /api2/json/version HTTP/1.1\r\nHost: x\r\nContent-Length: {MAX_BODY + 1}\r\n"
+        wire.sendall(head.encode() + b"\r\n")
+        chunk = b"x" * 65536
+        try:
+            for _ in range(MAX_BODY // len(chunk) + 1):
+                wire.sendall(chunk)
+        except (ConnectionError, ssl.SSLError):
+            pass  # the server may hang up before it has heard everything
+        else:
+            assert wire.recv(12).startswith(b"HTTP/1.1 413")
+    assert is_alive(server)
+
+
+def test_half_open_and_silent_connections_do_not_keep_others_waiting(server: Server) -> None:
+    silent = [connect(server) for _ in range(20)]
+    try:
+        for wire in silent[::2]:
+            wire.sendall(b"GET /api2/json/version HTTP/1.1\r\nHost: x\r\n")
+        assert is_alive(server)
+    finally:
+        for wire in silent:
+            wire.close()
+
+
+def test_a_client_that_does_not_speak_tls_is_cut_off(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        raw.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert b"200" not in raw.recv(100)
+    assert is_alive(server)
+
+
+def test_duplicate_parameters_are_answered(server: Server) -> None:
+    assert get(server, "/api2/json/cluster/resources?type=vm&type=node")[0] == 400
+
+
+def test_many_clients_at_once_are_all_served(server: Server) -> None:
+    heard: list[tuple[int, str]] = []
+
+    def work() -> None:
+        heard.extend(get(server) for _ in range(5))
+
+    threads = [threading.Thread(target=work) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert heard == [(200, "OK")] * 100
+
+
+@pytest.mark.parametrize("phase", ["before", "after"])
+def test_a_dropped_answer_is_a_closed_connection(server: Server, phase: str) -> None:
+    name = server.simulator.faults.drop("GET", "/version", phase=phase)
+    try:
+        with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+            get(server)
+    finally:
+        server.simulator.faults.remove(name)
+    assert is_alive(server)
+
+
+def test_a_hanging_answer_ends_with_the_clients_patience(server: Server) -> None:
+    name = server.simulator.faults.hang("GET", "/version")
+    try:
+        with connect(server) as wire:
+            wire.settimeout(0.3)
+            login = server.simulator.credentials
+            token = f"Authorization: PVEAPIToken={login.token_id}={login.token_secret}\r\n"
+            wire.sendall(f"GET /api2/json/version HTTP/1.1\r\nHost: x\r\n{token}\r\n".encode())
+            with pytest.raises(TimeoutError):
+                wire.recv(1)
+    finally:
+        server.simulator.faults.remove(name)
+    assert is_alive(server)
+
+
+def test_a_reason_phrase_carries_the_whole_message(server: Server) -> None:
+    missing = "Configuration file 'nodes/pve/lxc/4999.conf' does not exist"
+    assert get(server, "/api2/json/nodes/pve/lxc/4999/config") == (500, missing)
