@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -67,6 +68,7 @@ class Simulator:
         self.workloads: Workloads | None = None
         self.crashes: list[Exception] = []
         self.calls = Calls()
+        self.used: Counter[tuple[str, str, bool]] = Counter()
         populate.fill(self, self.world)
         self.credentials = self._make_credentials()
         self._pipeline = Pipeline(self, FAMILIES)
@@ -148,6 +150,8 @@ class Simulator:
 
     def _record(self, request: Request, trace: Trace, answer: Answer) -> None:
         self.calls.add((request.method, trace, answer.status, answer.reason, time.time()))
+        if trace.template:
+            self.used[request.method, trace.template, answer.status < 400] += 1
 
     # --- state ------------------------------------------------------------------------------
 
