@@ -207,3 +207,15 @@ class UnstubbedCall(BaseException):
     def of_attribute(cls, owner: str, name: str) -> UnstubbedCall:
         """Return the error for an attribute, with the line that would set it."""
         return cls(f"{owner}.{name} is not set. Set it: strict_mock({owner}, {name}=...).")
+
+
+class VirtualTimeExhausted(ProxmoxTestError):
+    """Code under a virtual clock has waited longer than any test should."""
+
+    @classmethod
+    def after(cls, elapsed_s: float) -> VirtualTimeExhausted:
+        """Return the error for this many virtual seconds."""
+        return cls(
+            f"{elapsed_s:.0f} virtual seconds have passed and the code under test still waits. "
+            "It polls for something that never comes; end the poller, or raise the limit."
+        )

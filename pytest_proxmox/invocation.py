@@ -51,6 +51,11 @@ class Invocation:
         config.stash[_KEY] = begun
         return begun
 
+    def note_once(self, lines: list[str]) -> None:
+        """Show what every worker finds alike; the first one tells it."""
+        if self.worker in (CONTROLLER, "gw0"):
+            self.notes.extend(lines)
+
     def stop(self, session: pytest.Session, mistake: UserMistake) -> None:
         """Let no further test begin: each would fail for the same reason."""
         self.mistake = self.mistake or str(mistake)

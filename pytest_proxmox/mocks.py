@@ -7,20 +7,19 @@ they are, gives only what they are annotated to give, and refuses a call that no
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from pytest_proxmox.errors import MockDrift, UnstubbedCall
+from pytest_proxmox.hygiene import members
 from pytest_proxmox.hygiene.result_types import mismatch, result_type
 
 T = TypeVar("T")
 
 __all__ = ["MockDrift", "Stub", "UnstubbedCall", "proxmox_double", "strict_mock"]
 
-_ABSENT = object()
 _PROTOCOLS = (  # methods that Python looks up on the type
     "__enter__ __exit__ __aenter__ __aexit__ __iter__ __next__ __aiter__ __anext__ "
     "__len__ __contains__ __getitem__ __setitem__ __delitem__ __call__"
@@ -212,8 +211,7 @@ class _StrictMock:
     """The instance; its type is made for each mock, for the methods Python looks up there."""
 
     def __init__(self, cls: type) -> None:
-        attributes = _attributes(cls)
-        object.__setattr__(self, "_strict_mock", (cls, attributes, {}))
+        object.__setattr__(self, "_strict_mock", (cls, {}))
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -223,32 +221,32 @@ class _StrictMock:
         return f"<strict mock of {self.__class__.__name__}>"
 
     def __getattr__(self, name: str) -> Any:
-        cls, attributes, stubs = object.__getattribute__(self, "_strict_mock")
+        cls, stubs = object.__getattribute__(self, "_strict_mock")
         if name in stubs:
             return stubs[name]
-        function = _function(cls, name)
+        function = members.method(cls, name)
         if function is not None:
             return stubs.setdefault(name, Stub(cls, name, function))
-        if name in attributes:
+        if name in members.attributes(cls):
             raise UnstubbedCall.of_attribute(cls.__name__, name)
-        raise AttributeError(_unknown(cls, name, attributes))
+        raise AttributeError(members.unknown(cls, name))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        cls, attributes, stubs = object.__getattribute__(self, "_strict_mock")
-        if _function(cls, name) is not None:
+        cls, stubs = object.__getattribute__(self, "_strict_mock")
+        if members.method(cls, name) is not None:
             stub = getattr(self, name)
             stub.does(value) if callable(value) else stub.returns(value)
-        elif name in attributes:
+        elif name in members.attributes(cls):
             stubs[name] = value
         else:
-            raise MockDrift(_unknown(cls, name, attributes))
+            raise MockDrift(members.unknown(cls, name))
 
 
 def _own_protocol(cls: type, name: str) -> Callable[..., Any]:
     is_async = inspect.iscoroutinefunction(getattr(cls, name))
 
     def call(mock: Any, *args: Any, **kwargs: Any) -> Any:
-        _, _, stubs = object.__getattribute__(mock, "_strict_mock")
+        _, stubs = object.__getattribute__(mock, "_strict_mock")
         if name in _CONTEXTS and name not in stubs:
             return mock if "enter" in name else None
         return getattr(mock, name)(*args, **kwargs)
@@ -260,40 +258,11 @@ def _own_protocol(cls: type, name: str) -> Callable[..., Any]:
     return call_async if is_async else call
 
 
-def _function(cls: type, name: str) -> Callable[..., Any] | None:
-    found = inspect.getattr_static(cls, name, _ABSENT)
-    if isinstance(found, (staticmethod, classmethod)):
-        return cast(Callable[..., Any], found.__func__)
-    return found if inspect.isroutine(found) else None
-
-
 def _signature(cls: type, name: str, function: Callable[..., Any]) -> inspect.Signature:
     signature = inspect.signature(function)
     if isinstance(inspect.getattr_static(cls, name), staticmethod):
         return signature
     return signature.replace(parameters=list(signature.parameters.values())[1:])
-
-
-def _attributes(cls: type) -> frozenset[str]:
-    """What is no method: annotated, a property, set in the class or on ``self`` in a method."""
-    names = {name for name in dir(cls) if _function(cls, name) is None}
-    for one in cls.__mro__:
-        names |= inspect.get_annotations(one).keys() | set(getattr(one, "__slots__", ()))
-        for function in vars(one).values():
-            code = (
-                getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
-            )
-            names |= (
-                set(code.co_names) if code is not None and code.co_name == "__init__" else set()
-            )
-    return frozenset(names)
-
-
-def _unknown(cls: type, name: str, attributes: frozenset[str]) -> str:
-    known = [one for one in {*dir(cls), *attributes} if not one.startswith("__")]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"{cls.__module__}.{cls.__qualname__} has no {name!r}, so its mock has none.{hint}"
 
 
 def proxmox_double() -> Any:

@@ -15,7 +15,11 @@ from pytest_proxmox.errors import UserMistake
 from pytest_proxmox.hygiene import settings as hygiene
 from pytest_proxmox.invocation import Invocation, ProxmoxWarning
 
-pytest_plugins = ["pytest_proxmox.fixtures.proxmox", "pytest_proxmox.fixtures.database"]
+pytest_plugins = [
+    "pytest_proxmox.fixtures.proxmox",
+    "pytest_proxmox.fixtures.database",
+    "pytest_proxmox.fixtures.virtual_time",
+]
 
 _ENVIRONMENT = pytest.StashKey[tuple[Mapping[str, str], Mapping[str, str]]]()
 
@@ -70,20 +74,33 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class,
 ) -> Generator[None, Any, Any]:
-    """Mark async tests for asyncio before pytest-asyncio looks at them."""
+    """Mark async tests for asyncio before pytest-asyncio looks; refuse marks that mean nothing."""
     made = yield
-    if _marks_asyncio(collector.config):
-        for item in made if isinstance(made, list) else [made]:
-            marks.make_asyncio(item)
+    for item in made if isinstance(made, list) else [made]:
+        if isinstance(item, pytest.Function):
+            _check_marks(item, collector)
+            if _marks_asyncio(collector.config):
+                marks.make_asyncio(item)
     return made
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what needs a real Proxmox where nobody named one; refuse marks that mean nothing."""
+    """Skip what needs a real Proxmox where nobody named one."""
     if Invocation.of(config).settings.host is None:
         marks.skip_real(items)
-    for item in items:
-        marks.vmid_count(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Refuse modules whose mocks have drifted; with lint on, tests that cannot fail too."""
+    report = yield
+    if isinstance(collector, pytest.Module) and report.passed:
+        from pytest_proxmox.hygiene.collection import judge
+
+        Invocation.of(collector.config).note_once(judge(collector, report))
+    return report
 
 
 @pytest.hookimpl(wrapper=True)
@@ -136,6 +153,13 @@ def _dest(option: tables.Option) -> str:
 
 def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
+
+
+def _check_marks(item: pytest.Function, collector: pytest.Collector) -> None:
+    try:
+        marks.vmid_count(item)
+    except UserMistake as exc:  # a usage error would kill an xdist worker: only it collects
+        raise collector.CollectError(str(exc)) from None
 
 
 def _marks_asyncio(config: pytest.Config) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,7 +18,6 @@ from pytest_proxmox.hygiene.places import first_own, of_origin
 from pytest_proxmox.hygiene.policy import ALLOW_MARK, Pattern, Policy
 from pytest_proxmox.hygiene.watch import Makers, Watch
 
-NOTES = "hygiene_notes"  # attribute of a report: lines for the end of the run
 _RECHECK_S = 0.05  # another thread may stand between making a coroutine and awaiting it
 
 
@@ -36,7 +35,6 @@ class Trial:
     teardown_began: float = 0.0
     teardown_ended: float = 0.0
     allowed: tuple[Pattern, ...] = ()
-    notes: list[str] = field(default_factory=list)
 
 
 class Judge:
@@ -47,13 +45,20 @@ class Judge:
     """
 
     def __init__(
-        self, policy: Policy, makers: Makers, watches: Sequence[Watch], *, root: str
+        self,
+        policy: Policy,
+        makers: Makers,
+        watches: Sequence[Watch],
+        *,
+        root: str,
+        note: Callable[[str], None],
     ) -> None:
         self.coroutines: CoroutineWatch | None = None
         self._makers = makers
         self._policy = policy
         self._watches = watches
         self._root = root
+        self._note = note  # for the end of the run
         self._trial: Trial | None = None
         self._tests = 0
         self._replaying = False
@@ -129,9 +134,6 @@ class Judge:
             if call.when == "call" and report.outcome == "passed":
                 report = self._judge_call(trial, call, report)
                 trial.passed = report.outcome == "passed"
-        if trial.notes:
-            setattr(report, NOTES, trial.notes)
-            trial.notes = []
         return report
 
     def _judge_dropped(self, trial: Trial, call: pytest.CallInfo[None]) -> None:
@@ -204,7 +206,8 @@ class Judge:
 
     def _tell(self, trial: Trial, offences: Sequence[Offence]) -> None:
         told = [one for one in offences if self._policy.level(one, trial.allowed) is not Level.OFF]
-        trial.notes += [f"{trial.item.nodeid}: {one.render(self._root)}" for one in told]
+        for one in told:
+            self._note(f"{trial.item.nodeid}: {one.render(self._root)}")
 
     def _suspects(self) -> bool:
         for watch in self._watches:

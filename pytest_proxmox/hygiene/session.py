@@ -17,6 +17,7 @@ from pytest_proxmox.hygiene.singletons import Name, SingletonWatch
 from pytest_proxmox.hygiene.surroundings import CwdWatch, EnvironWatch
 from pytest_proxmox.hygiene.tasks import TaskWatch
 from pytest_proxmox.hygiene.watch import Makers, Watch
+from pytest_proxmox.invocation import Invocation
 
 
 @contextmanager
@@ -40,7 +41,9 @@ def _put_in_place(config: pytest.Config, stack: ExitStack) -> Judge:
     rules = settings.policy(config)
     makers = Makers()
     watches = _watches(config, rules, makers)
-    judge = Judge(rules, makers, watches, root=str(config.rootpath))
+    judge = Judge(
+        rules, makers, watches, root=str(config.rootpath), note=Invocation.of(config).notes.append
+    )
     for watch in watches:
         watch.install()
         stack.callback(watch.uninstall)

@@ -72,6 +72,19 @@ def set_loop_scope(config: pytest.Config) -> None:
     config._inicache[_LOOP_SCOPE] = keep  # pytest has no public way to give an ini key a value
 
 
+def level(config: pytest.Config, key: str) -> Level:
+    """Return the level that an ini key spells.
+
+    Raises:
+        pytest.UsageError: it is none.
+    """
+    text = config.getini(key)
+    try:
+        return Level(text)
+    except ValueError as exc:
+        raise pytest.UsageError(f'ini key {key}: "{text}" is none of {", ".join(Level)}.') from exc
+
+
 def is_strict_async(config: pytest.Config) -> bool:
     """Return whether coroutines and tasks are looked at; the flag wins over the ini key."""
     given: bool | None = config.getoption(_DEST)
