@@ -17,7 +17,7 @@ from pytest_proxmox.sandbox.ownership import Identity
 from pytest_proxmox.sandbox.removal import Patience, Removal, Trace
 from pytest_proxmox.target.calls import Calls
 from pytest_proxmox.target.failures import Code, Failure, Kind
-from pytest_proxmox.values import NodeName
+from pytest_proxmox.values import NodeName, Volid
 
 # Permanent by themselves, but the next pass looks again and does something about them.
 _AGAIN: Final = frozenset({Code.PROTECTED, Code.NO_GUEST, Code.HA_MANAGED, Code.REPLICATED})
@@ -44,7 +44,7 @@ class Destroyer:
         self._clock = calls.clock
         self._patience = patience if patience is not None else Patience()
         self._inventory = Inventory(calls)
-        self._removal = Removal(calls, self._inventory, us, self._patience)
+        self._removal = Removal(calls, self._inventory, us, self._patience, note=self._note)
 
     def destroy(self, lease: Lease) -> tuple[Leftover, ...]:
         """Return what is left of a lease: with nothing left it is released, else dirty.
@@ -77,7 +77,8 @@ class Destroyer:
             self._inventory.refresh()
 
     def _clear(self, lease: Lease) -> tuple[Leftover, ...]:
-        trace = Trace(lease.node if lease.node is not None else self._node)
+        node = lease.node if lease.node is not None else self._node
+        trace = Trace(node, backups=lease.backups)
         pauses = iter(self._patience.pauses)
         while (refusal := self._removal.attempt(lease, trace)) is not None:
             pause_s = next(pauses, None)
@@ -86,6 +87,10 @@ class Destroyer:
             self._clock.sleep(pause_s)
             self._inventory.refresh()
         return self._verify(lease, trace)
+
+    def _note(self, lease: Lease, backups: tuple[Volid, ...]) -> None:
+        if lease.backups:
+            self._ledger.note(lease, backups=backups)
 
     def _verify(self, lease: Lease, trace: Trace) -> tuple[Leftover, ...]:
         left = self._removal.residue(lease, trace)

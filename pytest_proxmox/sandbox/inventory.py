@@ -120,6 +120,22 @@ class Inventory:
         rows = self._calls.get(f"nodes/{node}/tasks", vmid=int(vmid), source="all")
         return list(_task_rows(rows))
 
+    def running(self, node: NodeName) -> list[Upid]:
+        """Return the tasks that run on a node."""
+        rows = self._calls.get(f"nodes/{node}/tasks", source="active")
+        return [row.upid for row in _task_rows(rows) if row.is_running]
+
+    def members(self, poolid: str) -> list[GuestRef]:
+        """Return the guests in a pool; none where there is no such pool."""
+        try:
+            rows = self._calls.get("pools", poolid=poolid)
+        except ApiFailure as exc:
+            if exc.code != Code.NO_POOL:
+                raise
+            return []
+        members = [row for pool in rows for row in pool.get("members", ())]
+        return [_located(row).ref for row in members if row.get("type") in ("lxc", "qemu")]
+
     def baseline(self) -> Baseline:
         """Return the newest tasks of every node that is online."""
         found = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
-from pytest_proxmox.values import GuestKind, LeaseId, NodeName, Upid, Vmid
+from pytest_proxmox.values import GuestKind, LeaseId, NodeName, Upid, Vmid, Volid
 
 Maker = Literal["sandbox", "test"]
 """Who makes the guest: the sandbox, whose POST carries the lease's mark, or the test itself."""
@@ -55,7 +55,8 @@ class Lease:
     """One row of the ledger.
 
     ``kind`` and ``node`` are None until they are known. ``upid`` is the task that makes the
-    guest, ``source`` the guest it is cloned from, ``pool`` the lease pool that it goes into.
+    guest, ``source`` the guest it is cloned from, ``pool`` the lease pool that it goes into,
+    ``backups`` those that the sandbox made of it.
     """
 
     id: LeaseId
@@ -70,6 +71,7 @@ class Lease:
     pool: str | None = None
     source: Vmid | None = None
     upid: Upid | None = None
+    backups: tuple[Volid, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
 
     @property

@@ -10,7 +10,7 @@ own unique index says so, not only the code.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -87,9 +87,15 @@ class Ledger:
         rows = self._book.read("SELECT * FROM workers WHERE run = ? AND target = ?", run_id, target)
         return [run_of(row) for row in rows]
 
-    def is_alive(self, run_id: str, target: str) -> bool:
-        """Whether any process of the run is still at work on the target."""
-        return any(worker.is_alive for worker in self.workers(run_id, target))
+    def is_alive(self, run_id: str, target: str | None = None) -> bool:
+        """Whether any process of the run is still at work, on this target or on any."""
+        rows = self._book.read(
+            "SELECT * FROM workers WHERE run = ? AND (? IS NULL OR target = ?)",
+            run_id,
+            target,
+            target,
+        )
+        return any(run_of(row).is_alive for row in rows)
 
     def runs(self, target: str) -> list[str]:
         """Return the runs that were ever on a target, the oldest first."""
@@ -127,6 +133,7 @@ class Ledger:
         *,
         count: int = 1,
         maker: Maker = "sandbox",
+        pool_of: Callable[[Vmid], str | None] = lambda vmid: None,
     ) -> tuple[Lease, ...]:
         """Return ``count`` new leases in state ``reserved`` on VMIDs in a row.
 
@@ -143,28 +150,37 @@ class Ledger:
             )
             if window is None:
                 raise _exhausted(wanted, count, target)
-            return tuple(self._insert(db, target, vmid, run, maker) for vmid in window)
+            return tuple(
+                self._insert(db, _reserved(target, vmid, run, maker=maker, pool=pool_of(vmid)))
+                for vmid in window
+            )
 
     def claim_exactly(
-        self, target: str, vmid: Vmid, run: Run, *, maker: Maker = "sandbox"
+        self,
+        target: str,
+        vmid: Vmid,
+        run: Run,
+        *,
+        maker: Maker = "sandbox",
+        pool: str | None = None,
     ) -> Lease | None:
         """Return a new lease on this VMID, or None where another lease holds it."""
         with self._book.writing() as db:
             if db.execute(_HOLDER, (target, int(vmid))).fetchone() is not None:
                 return None
-            return self._insert(db, target, vmid, run, maker)
+            return self._insert(db, _reserved(target, vmid, run, maker=maker, pool=pool))
 
-    def _insert(
-        self, db: sqlite3.Connection, target: str, vmid: Vmid, run: Run, maker: Maker
-    ) -> Lease:
-        lease = Lease(LeaseId.new(), target, vmid, run.id, run.worker, State.RESERVED, maker)
+    def _insert(self, db: sqlite3.Connection, lease: Lease) -> Lease:
         now = self._clock.now()
+        columns = ("id", "target", "vmid", "run", "worker", "state", "maker", "pool")
+        values = (render(name, getattr(lease, name)) for name in columns)
         db.execute(
-            "INSERT INTO leases (id, target, vmid, run, worker, state, maker, claimed, changed)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (lease.id, target, int(vmid), run.id, run.worker, lease.state, maker, now, now),
+            f"INSERT INTO leases ({', '.join(columns)}, claimed, changed)"  # noqa: S608
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, now, now),
         )
-        db.execute("INSERT OR REPLACE INTO used VALUES (?, ?, ?)", (target, int(vmid), now))
+        used = (lease.target, int(lease.vmid), now)
+        db.execute("INSERT OR REPLACE INTO used VALUES (?, ?, ?)", used)
         return lease
 
     def _taken(self, db: sqlite3.Connection, target: str, run: Run) -> set[int]:
@@ -282,8 +298,12 @@ class Ledger:
                 db.execute(f"DELETE FROM {table} WHERE target = ?", (target,))  # noqa: S608
 
 
+def _reserved(target: str, vmid: Vmid, run: Run, *, maker: Maker, pool: str | None) -> Lease:
+    return Lease(LeaseId.new(), target, vmid, run.id, run.worker, State.RESERVED, maker, pool=pool)
+
+
 _HOLDER = "SELECT id FROM leases WHERE target = ? AND vmid = ? AND state <> 'released'"
-_CHANGEABLE = frozenset({"kind", "node", "pool", "source", "upid", "leftovers"})
+_CHANGEABLE = frozenset({"kind", "node", "pool", "source", "upid", "backups", "leftovers"})
 
 
 def _checked(changes: Collection[str]) -> Collection[str]:

@@ -82,7 +82,6 @@ def machine(facts: TargetFacts, wishes: Mapping[str, Any]) -> Recipe:
     storage = wish.pop("storage", facts.storage)
     bridge = wish.pop("bridge", _named_bridge(facts))
     defaults: dict[str, Any] = {
-        "scsihw": "virtio-scsi-pci",
         "scsi0": f"{storage}:{DISK_GIB}",
         "cores": 1,
         "memory": MEMORY_MIB,

@@ -6,6 +6,7 @@ backups, destroy. A pass that finds a step done already goes on to the next.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,8 +25,9 @@ from pytest_proxmox.sandbox.ownership import CLONING, Identity, Sighting, own_ma
 from pytest_proxmox.target import tasks
 from pytest_proxmox.target.calls import Calls
 from pytest_proxmox.target.failures import Code, Failure, Kind, judge
-from pytest_proxmox.values import GuestRef, NodeName, Upid
+from pytest_proxmox.values import GuestRef, NodeName, Upid, Volid
 
+UNPROVEN: Final = "it has the VMID, but when it was made is not known, so it may be somebody else's"
 ROOT: Final = "root@pam"  # with a ticket: the only one who may skip a VM's lock
 
 
@@ -42,26 +44,45 @@ class Patience:
 
 @dataclass(slots=True)
 class Trace:
-    """What the passes over one lease have found out; ``leftovers`` are not the guest itself."""
+    """What the passes over one lease have found out.
+
+    ``backups`` are those that the sandbox made and that are not yet known to be gone;
+    ``leftovers`` are other things than the guest itself.
+    """
 
     node: NodeName
     was_there: bool = False
     is_free: bool = False
     makers: list[Upid] = field(default_factory=list)
     warnings: str = ""
+    backups: tuple[Volid, ...] = ()
     leftovers: list[Leftover] = field(default_factory=list)
 
 
+Note = Callable[[Lease, tuple[Volid, ...]], object]
+
+
 class Removal:
-    """Takes guests away, one pass at a time."""
+    """Takes guests away, one pass at a time.
+
+    ``note`` is told which backups of a lease's guest are still there, before the guest goes:
+    afterwards a weak token cannot see them.
+    """
 
     def __init__(
-        self, calls: Calls, inventory: Inventory, us: Identity, patience: Patience
+        self,
+        calls: Calls,
+        inventory: Inventory,
+        us: Identity,
+        patience: Patience,
+        *,
+        note: Note = lambda lease, backups: None,
     ) -> None:
         self._calls = calls
         self._inventory = inventory
         self._us = us
         self._patience = patience
+        self._note = note
 
     def attempt(self, lease: Lease, trace: Trace) -> Failure | None:
         """Return why the guest is still there, or None: it is gone, or never was.
@@ -71,14 +92,19 @@ class Removal:
             TaskTimeout: a task of it does not end.
         """
         try:
-            located = self._find(lease, trace)
+            located = self.find(lease, trace)
             return None if located is None else self._take_away(lease, located, trace)
         except ApiFailure as exc:
             return Failure(Kind(exc.kind), Code(exc.code), str(exc))
 
     # Where is it, and is it ours --------------------------------------------------------------
 
-    def _find(self, lease: Lease, trace: Trace) -> Located | None:
+    def find(self, lease: Lease, trace: Trace) -> Located | None:
+        """Return where the lease's guest is, None if there is none.
+
+        Raises:
+            ForeignGuest: there is one that we may not see.
+        """
         if lease.kind is None and self._is_free(lease, trace):
             return None  # a VMID that a test got and made nothing with
         located = self._inventory.locate(lease.vmid)
@@ -95,7 +121,7 @@ class Removal:
         rows = self._rows(lease, trace.node)
         for row in rows:
             if row.is_running and own_makers([row.upid], self._us):
-                self._settle(row.upid)
+                settle(self._calls, row.upid, self._patience)
         self._inventory.refresh()
         located = self._inventory.locate(lease.vmid)
         if located is None and not self._is_free(lease, trace):
@@ -154,22 +180,15 @@ class Removal:
             live += [row.upid for row in self._clones(lease, ref) if row.is_running]
         if live:
             for upid in live:
-                self._settle(upid)
+                settle(self._calls, upid, self._patience)
             seen, config, rows = self.recognise(lease, located, trace)
         self._stop(ref, seen)
         if config.get("protection"):
             self._calls.put(_path(ref, "config"), protection=0)
-        self._remove_backups(lease, trace)
-        return self._delete(ref, seen, trace)
-
-    def _settle(self, upid: Upid) -> None:
-        """Wait for a live task, or stop it: nothing can be done to a guest beside it."""
-        api, clock = self._calls.api, self._calls.clock
-        try:
-            tasks.wait(api, upid, timeout_s=self._patience.live_task, clock=clock)
-        except TaskTimeout:
-            tasks.stop(api, upid, clock=clock)
-            tasks.wait(api, upid, timeout_s=self._patience.live_task, clock=clock)
+        volumes = self._inventory.volumes(ref.node, DISKS | BACKUPS, ref.vmid)
+        if stuck := self._remove_backups(lease, volumes, trace):
+            return Failure(Kind.TRANSIENT, Code.UNKNOWN, f"it stays for its backups: {stuck}")
+        return self._delete(ref, seen, trace, alone=not self._strangers(lease, volumes, trace))
 
     def _stop(self, ref: GuestRef, seen: Sighting) -> None:
         status = self._calls.get(_path(ref, "status/current"))
@@ -203,8 +222,13 @@ class Removal:
                 return  # the destroy says what is wrong
             clock.sleep(self._patience.poll)
 
-    def _delete(self, ref: GuestRef, seen: Sighting, trace: Trace) -> Failure | None:
-        options: dict[str, Any] = {"purge": 1, "destroy-unreferenced-disks": 1}
+    def _delete(
+        self, ref: GuestRef, seen: Sighting, trace: Trace, *, alone: bool
+    ) -> Failure | None:
+        """Destroy; ``alone`` says that no disk of somebody else has the VMID."""
+        options: dict[str, Any] = {"purge": 1}
+        if alone:
+            options["destroy-unreferenced-disks"] = 1
         if ref.kind == "lxc":
             options["force"] = 1  # an unknown parameter for a VM
         options |= self._skip_lock(ref, seen)
@@ -223,30 +247,54 @@ class Removal:
 
     # Volumes ----------------------------------------------------------------------------------
 
-    def _remove_backups(self, lease: Lease, trace: Trace) -> None:
-        found = self._inventory.volumes(trace.node, BACKUPS, lease.vmid)
+    def _remove_backups(self, lease: Lease, volumes: list[Volume], trace: Trace) -> str:
+        """Remove the guest's backups before it, and say which of them do not go.
+
+        Without the guest, a weak token neither sees nor deletes them.
+        """
+        found = [volume for volume in volumes if volume.content in BACKUPS]
         trace.leftovers = self._remove_volumes(lease, found, trace)
+        failed = {left.what for left in trace.leftovers if left.reason != UNPROVEN}
+        stuck = [one.volid for one in found if _name(one) in failed]
+        trace.backups = tuple(volid for volid in trace.backups if volid in stuck)
+        self._note(lease, trace.backups)
+        return ", ".join(map(str, stuck))
+
+    def _strangers(self, lease: Lease, volumes: list[Volume], trace: Trace) -> list[Volume]:
+        since = _since(lease, trace, self._us)
+        disks = (volume for volume in volumes if volume.content in DISKS)
+        return [one for one in disks if since is not None and (one.ctime or since) < since]
 
     def residue(self, lease: Lease, trace: Trace) -> list[Leftover]:
         """Return what is left of a guest that is gone, after removing what can be removed."""
         if not trace.was_there:
             rows = self._rows(lease, trace.node)
             trace.makers = [row.upid for row in rows if is_maker(row.upid, lease.vmid)]
-            if not own_makers(trace.makers, self._us):
+            if _since(lease, trace, self._us) is None:
                 return []  # nothing of ours ever had this VMID
-            self._remove_backups(lease, trace)
+            volumes = self._inventory.volumes(trace.node, BACKUPS, lease.vmid)
+            trace.leftovers = self._remove_volumes(lease, volumes, trace)
+            trace.leftovers += self._remove_hidden(lease, volumes, trace)
         disks = self._inventory.volumes(trace.node, DISKS, lease.vmid)
         left = self._remove_volumes(lease, disks, trace)
         if trace.warnings and not disks:
             left.append(Leftover(f"something of {lease}", f"its destroy said {trace.warnings}"))
         return trace.leftovers + left
 
+    def _remove_hidden(self, lease: Lease, shown: list[Volume], trace: Trace) -> list[Leftover]:
+        """Remove backups that we made of a guest that is gone, and that are not shown to us."""
+        seen = {volume.volid for volume in shown}
+        hidden = [volid for volid in trace.backups if volid not in seen]
+        left: list[Leftover] = []
+        for volid in hidden:
+            left += self._remove_volume(
+                Volume(volid, trace.node, lease.vmid, "backup", None, is_protected=False)
+            )
+        return left
+
     def _remove_volumes(self, lease: Lease, volumes: list[Volume], trace: Trace) -> list[Leftover]:
         """Remove what was made since the guest was; older volumes are somebody else's."""
-        own = own_makers(trace.makers, self._us)
-        if lease.upid is not None:
-            own.append(lease.upid)
-        since = min((task.starttime for task in own), default=None)
+        since = _since(lease, trace, self._us)
         left: list[Leftover] = []
         for volume in volumes:
             if since is None or volume.ctime is None:
@@ -272,12 +320,33 @@ class Removal:
         return tasks.wait(api, upid, timeout_s=self._patience.task, clock=clock)
 
 
+def settle(calls: Calls, upid: Upid, patience: Patience) -> None:
+    """Wait for a live task, or stop it: nothing can be done to a guest beside it.
+
+    Raises:
+        TaskTimeout: it does not even stop.
+    """
+    try:
+        tasks.wait(calls.api, upid, timeout_s=patience.live_task, clock=calls.clock)
+    except TaskTimeout:
+        tasks.stop(calls.api, upid, clock=calls.clock)
+        tasks.wait(calls.api, upid, timeout_s=patience.live_task, clock=calls.clock)
+
+
 def _unproven(volume: Volume) -> Leftover:
     return Leftover(
         _name(volume),
-        "it has the VMID, but when it was made is not known, so it may be somebody else's",
+        UNPROVEN,
         f"pvesm free {volume.volid}",
     )
+
+
+def _since(lease: Lease, trace: Trace, us: Identity) -> int | None:
+    """When the first guest of ours under this VMID was made, by its node's clock."""
+    own = own_makers(trace.makers, us)
+    if lease.upid is not None:
+        own.append(lease.upid)
+    return min((task.starttime for task in own), default=None)
 
 
 def _name(volume: Volume) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pytest_proxmox.sandbox.lease import Lease, Leftover, State
 from pytest_proxmox.sandbox.run import Run
-from pytest_proxmox.values import LeaseId, NodeName, Upid, Vmid, VmidRange, parse_kind
+from pytest_proxmox.values import LeaseId, NodeName, Upid, Vmid, VmidRange, Volid, parse_kind
 
 VERSION: Final = 1
 
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS blocks (
 CREATE TABLE IF NOT EXISTS leases (
     id TEXT PRIMARY KEY, target TEXT NOT NULL, vmid INTEGER NOT NULL, run TEXT NOT NULL,
     worker TEXT NOT NULL, state TEXT NOT NULL, maker TEXT NOT NULL, kind TEXT, node TEXT,
-    pool TEXT, source INTEGER, upid TEXT, leftovers TEXT, claimed REAL NOT NULL,
+    pool TEXT, source INTEGER, upid TEXT, backups TEXT, leftovers TEXT, claimed REAL NOT NULL,
     changed REAL NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS one_holder ON leases (target, vmid) WHERE state <> 'released';
@@ -60,6 +60,7 @@ def lease_of(row: sqlite3.Row) -> Lease:
         pool=row["pool"],
         source=None if row["source"] is None else Vmid(row["source"]),
         upid=None if row["upid"] is None else Upid.parse(row["upid"]),
+        backups=tuple(map(Volid.parse, json.loads(row["backups"] or "[]"))),
         leftovers=tuple(Leftover(**left) for left in json.loads(row["leftovers"] or "[]")),
     )
 
@@ -85,4 +86,6 @@ def render(name: str, value: Any) -> Any:
         return None
     if name == "leftovers":
         return json.dumps([asdict(left) for left in value])
-    return int(value) if name == "source" else str(value)
+    if name == "backups":
+        return json.dumps([str(volid) for volid in value])
+    return int(value) if name in ("source", "vmid") else str(value)

@@ -20,30 +20,28 @@ every method, looks round once a run: only what happens after it can be proven o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 from pytest_proxmox.clock import Clock, SystemClock
-from pytest_proxmox.errors import ApiFailure, ForeignGuest, LeaseError, TaskError
+from pytest_proxmox.errors import ForeignGuest, LeaseError, RangeExhausted
 from pytest_proxmox.sandbox import backups, recipes
 from pytest_proxmox.sandbox.baseline import Baseline
+from pytest_proxmox.sandbox.blocks import Blocks
+from pytest_proxmox.sandbox.clearing import Clearing
+from pytest_proxmox.sandbox.creation import Creation, settings_of
 from pytest_proxmox.sandbox.destroy import Destroyer
+from pytest_proxmox.sandbox.ground import Ground, WholeRange
 from pytest_proxmox.sandbox.guests import Guest
 from pytest_proxmox.sandbox.inventory import BACKUPS, DISKS, Inventory
 from pytest_proxmox.sandbox.lease import Lease, Leftover, Maker, State
 from pytest_proxmox.sandbox.ledger import Ledger
-from pytest_proxmox.sandbox.ownership import CLONING, Identity, Mark, own_makers
+from pytest_proxmox.sandbox.ownership import Identity
 from pytest_proxmox.sandbox.recipes import Recipe
 from pytest_proxmox.sandbox.removal import Patience, Removal, Trace
 from pytest_proxmox.sandbox.run import Run
-from pytest_proxmox.target import tasks
 from pytest_proxmox.target.calls import Api, Calls
 from pytest_proxmox.target.facts import TargetFacts
-from pytest_proxmox.target.failures import Code, Kind, judge
-from pytest_proxmox.values import GuestKind, GuestRef, NodeName, Upid, Vmid, VmidRange, Volid
-
-CREATE_S = 600.0  # a restore of some GB; PVE itself sets no limit
-SOURCE_LOCK_S = 120.0  # a container clone locks its source until it is done (golden 05)
-FOUND_S = 5.0  # after a lost answer: how long a task takes to turn up on the list
+from pytest_proxmox.values import GuestKind, GuestRef, NodeName, Vmid, VmidRange, Volid
 
 
 class Sandbox:
@@ -57,6 +55,7 @@ class Sandbox:
         *,
         span: VmidRange,
         run: Run,
+        pool: str | None = None,
         clock: Clock | None = None,
         patience: Patience | None = None,
     ) -> None:
@@ -68,6 +67,22 @@ class Sandbox:
         self._patience = patience if patience is not None else Patience()
         self._baseline: Baseline | None = None
         self._leases: list[Lease] = []
+        self.ground = self._find_ground(pool)
+        self._creation = Creation(self, on_foreign=self._leave_alone)
+
+    def _find_ground(self, pool: str | None) -> Ground:
+        if pool is None:
+            return WholeRange(self.span)
+        clearing = Clearing(self.calls, self.facts, self.ledger, self.run, self._patience)
+        return Blocks(
+            self.calls,
+            self.ledger,
+            self.run,
+            target=self.facts.url,
+            span=self.span,
+            parent=pool,
+            sweeper=clearing,
+        )
 
     def __enter__(self) -> Self:
         return self.open()
@@ -127,11 +142,22 @@ class Sandbox:
     def _lease(self, count: int, maker: Maker) -> tuple[Lease, ...]:
         """VMIDs that neither another lease nor anybody on the target has."""
         self.open()
+        self.ground.renew()
         inventory = Inventory(self.calls)
         while True:
-            claimed = self.ledger.claim(
-                self.facts.url, [self.span], self.run, count=count, maker=maker
-            )
+            spans = self.ground.spans()
+            try:
+                claimed = self.ledger.claim(
+                    self.facts.url,
+                    spans,
+                    self.run,
+                    count=count,
+                    maker=maker,
+                    pool_of=self.ground.pool_of,
+                )
+            except RangeExhausted:
+                self.ground.extend(spans)
+                continue
             self._leases += claimed  # before the next call, which may fail
             taken = [lease for lease in claimed if not inventory.is_free(lease.vmid)]
             if not taken:
@@ -142,9 +168,12 @@ class Sandbox:
 
     def _lease_exactly(self, vmid: Vmid, maker: Maker) -> Lease:
         self.open()
-        lease = self.ledger.claim_exactly(self.facts.url, vmid, self.run, maker=maker)
+        lease = self.ledger.claim_exactly(
+            self.facts.url, vmid, self.run, maker=maker, pool=self.ground.pool_of(vmid)
+        )
         if lease is None:
             raise LeaseError(f"VMID {int(vmid)} is held by another lease", lease="(none)")
+        self._leases.append(lease)
         return lease
 
     def _leave_alone(self, *leases: Lease) -> None:
@@ -199,7 +228,10 @@ class Sandbox:
             ApiFailure: the target refused it.
         """
         storage = str(overrides.pop("storage", None) or self.facts.require("backup_storage"))
-        return backups.make(self.calls, guest.ref, storage, overrides)
+        volid = backups.make(self.calls, guest.ref, storage, overrides)
+        known = self._current(guest.lease).backups
+        self.ledger.note(guest.lease, backups=(*known, volid))
+        return volid
 
     def adopt(self, vmid: int | str, node: str, *, kind: GuestKind = "lxc") -> Guest:
         """Return the guest that the test made, or is about to make, under this VMID.
@@ -216,16 +248,15 @@ class Sandbox:
         known = lease is not None and self.ledger.get(lease.id).is_held
         if lease is None or not known:
             lease = self._lease_exactly(wanted, "test")
-            self._leases.append(lease)
-        inventory = Inventory(self.calls)
-        located = inventory.locate(wanted)
-        if located is None:
-            ref = GuestRef(wanted, kind, NodeName.parse(node, origin="adopt"))
-            lease = self.ledger.note(lease, node=ref.node, kind=ref.kind)
-            return Guest(self, ref, name=f"guest {int(wanted)}", lease=lease)
-        removal = Removal(self.calls, inventory, self._identity(), self._patience)
+        removal = Removal(self.calls, Inventory(self.calls), self.identity(), self._patience)
+        home = NodeName.parse(node, origin="adopt")
         try:
-            _, config, _ = removal.recognise(lease, located, Trace(located.ref.node))
+            located = removal.find(lease, Trace(home))
+            if located is None:
+                lease = self.ledger.note(lease, node=home, kind=kind)
+                ref = GuestRef(wanted, kind, home)
+                return Guest(self, ref, name=f"guest {int(wanted)}", lease=lease)
+            _, config, _ = removal.recognise(lease, located, Trace(home))
         except ForeignGuest:
             if not known:
                 self._leases.remove(lease)
@@ -239,102 +270,34 @@ class Sandbox:
         name = str(config.get("hostname") or config.get("name") or "")
         return Guest(self, located.ref, name=name, lease=lease)
 
-    # Making -----------------------------------------------------------------------------------
-
     def _make(
         self, write: Callable[[TargetFacts, dict[str, Any]], Recipe], overrides: dict[str, Any]
     ) -> Guest:
-        wish = dict(overrides)
-        exact, start = wish.pop("vmid", None), wish.pop("start", 0)
+        wish, exact, start = settings_of(overrides)
         recipe = write(self.facts, wish)
         while True:
-            if exact is None:
-                (lease,) = self._lease(1, "sandbox")
-            else:
-                lease = self._lease_exactly(Vmid.parse(exact, origin="vmid"), "sandbox")
-                self._leases.append(lease)
-            guest = self._create(lease, recipe)
-            if guest is not None:
+            lease = self._lease(1, "sandbox")[0] if exact is None else self._lease_this(exact)
+            made = self._creation.create(lease, recipe)
+            if made is not None:
+                ref = GuestRef(made.vmid, recipe.kind, recipe.node)
+                guest = Guest(self, ref, name=recipe.name(made.vmid), lease=made)
                 return guest.start() if start else guest
             if exact is not None:
                 raise ForeignGuest(f"guest/{exact}", "it was there before us")
 
-    def _create(self, lease: Lease, recipe: Recipe) -> Guest | None:
-        """The new guest, or None where somebody else was first to the VMID."""
-        lease = self.ledger.advance(
-            lease, State.CREATING, kind=recipe.kind, node=recipe.node, source=recipe.source
-        )
-        order = recipe.order(lease.vmid, mark=str(Mark.of(lease)), pool=lease.pool)
-        ref = GuestRef(lease.vmid, recipe.kind, recipe.node)
-        try:
-            upid = self._post(lease, recipe.path, order)
-            lease = self.ledger.note(lease, upid=upid)
-            outcome = tasks.wait(self.calls.api, upid, timeout_s=CREATE_S, clock=self.calls.clock)
-            if judge(outcome.exitstatus or "").code == Code.VMID_TAKEN:
-                self._yield_vmid(lease)
-                return None
-            outcome.demand(f"{recipe.what} {ref}")
-        except ApiFailure as exc:
-            if exc.code == Code.VMID_TAKEN:
-                self._yield_vmid(lease)
-                return None
-            self._undo(lease, exc)
-        except TaskError as exc:
-            self._undo(lease, exc)
-        lease = self.ledger.advance(lease, State.LIVE)
-        return Guest(self, ref, name=recipe.name(lease.vmid), lease=lease)
-
-    def _yield_vmid(self, lease: Lease) -> None:
-        """Somebody else was first; what is there is never ours to delete."""
-        self.ledger.advance(lease, State.RELEASED)
-        self._leave_alone(lease)
-
-    def _post(self, lease: Lease, path: str, order: dict[str, Any]) -> Upid:
-        """The task that a POST started, found on the list where the answer was lost."""
-        clock = self.calls.clock
-        start = clock.monotonic()
-        while True:
-            try:
-                return Upid.parse(self.calls.post(path, **order))
-            except ApiFailure as exc:
-                if exc.kind == Kind.AMBIGUOUS:
-                    found = self._find_task(lease)
-                    if found is not None:
-                        return found
-                is_busy = exc.code == Code.GUEST_LOCKED and lease.source is not None
-                if not is_busy or clock.monotonic() - start > SOURCE_LOCK_S:
-                    raise
-            clock.sleep(self._patience.poll)
-
-    def _find_task(self, lease: Lease) -> Upid | None:
-        """The task that made the lease's guest, if the request got through after all."""
-        clock, inventory = self.calls.clock, Inventory(self.calls)
-        node = lease.node if lease.node is not None else NodeName(self.facts.node)
-        vmid = lease.vmid if lease.source is None else lease.source
-        start = clock.monotonic()
-        while clock.monotonic() - start <= FOUND_S:
-            rows = inventory.tasks(node, vmid)
-            makers = [
-                row.upid for row in rows if (row.upid.type in CLONING) == (vmid != lease.vmid)
-            ]
-            own = own_makers(makers, self._identity())
-            if own:
-                return own[-1]
-            clock.sleep(self._patience.poll)
-        return None
-
-    def _undo(self, lease: Lease, error: ApiFailure | TaskError) -> NoReturn:
-        """Remove what a failed create left and raise its error, with what stays as a note."""
-        for leftover in self._destroyer().destroy(lease):
-            error.add_note(f"left behind: {leftover}")
-        raise error
+    def _lease_this(self, exact: int | str) -> Lease:
+        vmid = Vmid.parse(exact, origin="vmid")
+        self.open()
+        self.ground.renew()
+        self.ground.cover(vmid)
+        return self._lease_exactly(vmid, "sandbox")
 
     # Clean-up ---------------------------------------------------------------------------------
 
     def destroy(self, guest: Guest) -> tuple[Leftover, ...]:
         """Return what is left of one guest after destroying it now: nothing, if all is well."""
         lease = self.ledger.get(guest.lease.id)
-        return self._destroyer().destroy(lease) if lease.is_held else ()
+        return self.destroyer().destroy(lease) if lease.is_held else ()
 
     def close(self) -> list[Leftover]:
         """Return what is left of everything this sandbox leased: nothing, if all is well.
@@ -342,38 +305,47 @@ class Sandbox:
         Newest first. What is left keeps its VMID held; another call tries again.
         """
         held = [lease for lease in map(self._current, self._leases) if lease.is_held]
-        if not held:
-            return []
-        leftovers = self._destroyer().destroy_all(held)
+        leftovers = self._clear(held)
         self._leases = [lease for lease in map(self._current, held) if lease.is_held]
-        return list(leftovers)
+        return leftovers
 
     def sweep_run(self) -> list[Leftover]:
         """Return what is left of the whole run on this target, after destroying what is held.
 
-        The session's own net: leases of workers that are still alive are theirs to clear.
+        The session's own net, for the end of each process: leases of workers that are still
+        at work are theirs to clear, and the last one gives the run's blocks back.
         """
         self.open()
-        alive = {
-            one.worker for one in self.ledger.workers(self.run.id, self.facts.url) if one.is_alive
-        }
-        others = alive - {self.run.worker}
+        workers = self.ledger.workers(self.run.id, self.facts.url)
+        others = {one.worker for one in workers if one.is_alive} - {self.run.worker}
         held = self.ledger.leases(self.facts.url, run=self.run.id)
-        mine = [lease for lease in held if lease.worker not in others]
-        return list(self._destroyer().destroy_all(mine)) if mine else []
+        leftovers = self._clear([lease for lease in held if lease.worker not in others])
+        if self.ledger.sign_off(self.run, self.facts.url):
+            leftovers += self.ground.give_back()
+        return leftovers
+
+    def _clear(self, leases: list[Lease]) -> list[Leftover]:
+        """Destroy what is ours; what another run has taken over is that run's to clear."""
+        lost = [lease for lease in leases if self.ground.is_lost(lease.vmid)]
+        for lease in lost:
+            self.ledger.advance(self.ledger.advance(lease, State.DESTROYING), State.RELEASED)
+        ours = [lease for lease in leases if lease not in lost]
+        return list(self.destroyer().destroy_all(ours)) if ours else []
 
     def _current(self, lease: Lease) -> Lease:
         return self.ledger.get(lease.id)
 
-    def _destroyer(self) -> Destroyer:
+    def destroyer(self) -> Destroyer:
+        """Return the destroyer of what this run leased, for one round."""
         return Destroyer(
             self.calls,
             self.ledger,
-            self._identity(),
+            self.identity(),
             node=NodeName(self.facts.node),
             patience=self._patience,
         )
 
-    def _identity(self) -> Identity:
+    def identity(self) -> Identity:
+        """Return who we are to the target: our user, our run, and what it found there."""
         baseline = self.open()._baseline or Baseline({})
         return Identity(self.facts.user, self.run.id, baseline)

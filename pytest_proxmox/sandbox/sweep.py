@@ -1,4 +1,4 @@
-"""The sweep: collect what runs left that are no more (net 5, for this machine's ledger)."""
+"""The sweep: collect what runs left that are no more (net 5)."""
 
 from __future__ import annotations
 
@@ -6,26 +6,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pytest_proxmox.clock import Clock, SystemClock
-from pytest_proxmox.sandbox.baseline import Baseline
-from pytest_proxmox.sandbox.destroy import Destroyer
+from pytest_proxmox.sandbox.blocks import Blocks
+from pytest_proxmox.sandbox.clearing import Clearing, destroyer_for
 from pytest_proxmox.sandbox.lease import Lease, Leftover
 from pytest_proxmox.sandbox.ledger import Ledger
-from pytest_proxmox.sandbox.ownership import Identity
 from pytest_proxmox.sandbox.removal import Patience
+from pytest_proxmox.sandbox.run import Run
 from pytest_proxmox.target.calls import Api, Calls
 from pytest_proxmox.target.facts import TargetFacts
-from pytest_proxmox.values import NodeName
+from pytest_proxmox.values import VMID_MAX, VMID_MIN, Vmid, VmidRange
 
 Progress = Callable[[Lease], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What a sweep did: leases it freed, what is left of others, and those of live runs."""
+    """What a sweep did.
+
+    ``collected`` are the leases that it freed (in a dry run: would try to), ``blocks`` the pools
+    of freed blocks, ``in_use`` the leases of runs that are alive.
+    """
 
     collected: tuple[Lease, ...]
     leftovers: tuple[Leftover, ...]
     in_use: tuple[Lease, ...]
+    blocks: tuple[str, ...] = ()
 
 
 def collect(
@@ -33,6 +38,7 @@ def collect(
     facts: TargetFacts,
     ledger: Ledger,
     *,
+    pool: str | None = None,
     clock: Clock | None = None,
     patience: Patience | None = None,
     dry_run: bool = False,
@@ -40,8 +46,10 @@ def collect(
 ) -> Sweep:
     """Return what became of everything that dead runs hold on this target.
 
-    A run is dead when none of its processes exists any more. ``dry_run`` only says what would
-    be collected. ``progress`` is told each lease before it is destroyed.
+    A run of this machine is dead when none of its processes exists any more. With ``pool``, the
+    parent of the lease pools, also leases of any machine are collected that have expired.
+    ``dry_run`` only says which leases of this machine would be. ``progress`` is told each lease
+    before it is destroyed.
     """
     calls = Calls(api, clock if clock is not None else SystemClock())
     held = ledger.leases(facts.url)
@@ -56,16 +64,28 @@ def collect(
         if progress is not None:
             for lease in of_run:
                 progress(lease)
-        destroyer = Destroyer(
-            calls,
-            ledger,
-            _identity(ledger, run, facts),
-            node=NodeName(facts.node),
-            patience=patience,
-        )
-        leftovers += destroyer.destroy_all(of_run)
+        leftovers += destroyer_for(calls, facts, ledger, run, patience).destroy_all(of_run)
     freed = tuple(lease for lease in stale if not ledger.get(lease.id).is_held)
-    return Sweep(freed, tuple(leftovers), in_use)
+    blocks, stays = _collect_blocks(calls, facts, ledger, pool, patience)
+    return Sweep(freed, (*leftovers, *stays), in_use, tuple(blocks))
+
+
+def _collect_blocks(
+    calls: Calls, facts: TargetFacts, ledger: Ledger, pool: str | None, patience: Patience | None
+) -> tuple[list[str], list[Leftover]]:
+    if pool is None:
+        return [], []
+    run = Run.here(worker="sweep")
+    blocks = Blocks(
+        calls,
+        ledger,
+        run,
+        target=facts.url,
+        span=VmidRange(Vmid(VMID_MIN), Vmid(VMID_MAX)),
+        parent=pool,
+        sweeper=Clearing(calls, facts, ledger, run, patience or Patience()),
+    )
+    return blocks.collect(lambda one: not ledger.is_alive(one, facts.url))
 
 
 def forget_dead_simulators(ledger: Ledger) -> None:
@@ -73,9 +93,3 @@ def forget_dead_simulators(ledger: Ledger) -> None:
     for target in ledger.targets(kind="simulator"):
         if not any(ledger.is_alive(run, target) for run in ledger.runs(target)):
             ledger.forget(target)
-
-
-def _identity(ledger: Ledger, run: str, facts: TargetFacts) -> Identity:
-    text = ledger.baseline(run, facts.url)
-    baseline = Baseline.parse(text) if text is not None else Baseline({})
-    return Identity(ledger.user(run, facts.url) or facts.user, run, baseline)

@@ -50,7 +50,7 @@ class Calls:
         self.api = api
         self.clock = clock
 
-    def get(self, path: str, **params: Any) -> Any:
+    def get(self, path: str, /, **params: Any) -> Any:
         """Return the ``data`` at ``path``.
 
         Raises:
@@ -58,7 +58,7 @@ class Calls:
         """
         return self._call("GET", path, params)
 
-    def post(self, path: str, **data: Any) -> Any:
+    def post(self, path: str, /, **data: Any) -> Any:
         """Return the ``data`` of a POST, often a UPID.
 
         Raises:
@@ -66,7 +66,7 @@ class Calls:
         """
         return self._call("POST", path, data)
 
-    def put(self, path: str, **data: Any) -> Any:
+    def put(self, path: str, /, **data: Any) -> Any:
         """Return the ``data`` of a PUT, often nothing.
 
         Raises:
@@ -74,7 +74,7 @@ class Calls:
         """
         return self._call("PUT", path, data)
 
-    def delete(self, path: str, **params: Any) -> Any:
+    def delete(self, path: str, /, **params: Any) -> Any:
         """Return the ``data`` of a DELETE, a UPID for guests and volumes.
 
         Raises:

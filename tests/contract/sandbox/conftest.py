@@ -30,7 +30,7 @@ from pytest_proxmox.target.failures import Code
 from pytest_proxmox.target.inprocess import InProcess
 from pytest_proxmox.target.session import connect
 from pytest_proxmox.target.tasks import wait
-from pytest_proxmox.values import VmidRange
+from pytest_proxmox.values import Vmid, VmidRange
 
 SPAN = VmidRange.parse("9000-9019")
 
@@ -46,13 +46,36 @@ class Site:
     ledger: Ledger
     clock: Clock
     simulator: Simulator
+    pool: str | None = None
 
-    def sandbox(self, run: str = "run-1", *, worker: str = "main") -> Sandbox:
-        """Return a sandbox of this process, opened."""
-        me = Run.here(run, worker=worker)
+    def sandbox(
+        self, run: str = "run-1", *, worker: str = "main", ledger: Ledger | None = None
+    ) -> Sandbox:
+        """Return a sandbox of this process, opened; with a ledger of its own on another machine."""
         return Sandbox(
-            self.api, self.facts, self.ledger, span=SPAN, run=me, clock=self.clock
+            self.api,
+            self.facts,
+            ledger or self.ledger,
+            span=SPAN,
+            run=Run.here(run, worker=worker),
+            pool=self.pool,
+            clock=self.clock,
         ).open()
+
+    def empty(self, sandbox: Sandbox) -> None:
+        """Close a sandbox and end its run; nothing may be left of either."""
+        assert sandbox.close() == []
+        assert sandbox.sweep_run() == []
+
+    def order(self, sandbox: Sandbox, vmid: int, **wishes: Any) -> dict[str, Any]:
+        """Return what an app under test asks for to make a container itself."""
+        order = {
+            "vmid": int(vmid),
+            "ostemplate": self.facts.template,
+            "rootfs": f"{self.facts.storage}:1",
+            "pool": sandbox.ground.pool_of(Vmid(vmid)),
+        }
+        return order | wishes
 
     def do(self, method: str, path: str, **params: Any) -> Any:
         """Do something as the stranger, and wait for its task."""
@@ -103,10 +126,18 @@ class Site:
         return found
 
 
-@pytest.fixture(params=["https", "in-process"])
-def transport(request: pytest.FixtureRequest) -> str:
-    """How the Proxmox is reached."""
-    return str(request.param)
+WAYS = {
+    "root, in-process": ("in-process", "root"),
+    "root with pools, https": ("https", "root with pools"),
+    "weak token, in-process": ("in-process", "weak token"),
+}
+
+
+@pytest.fixture(params=WAYS.values(), ids=list(WAYS))
+def way(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """How the Proxmox is reached, and who we are there."""
+    transport, who = request.param
+    return str(transport), str(who)
 
 
 @pytest.fixture
@@ -116,19 +147,23 @@ def world() -> World:
 
 
 @pytest.fixture
-def site(transport: str, world: World, tmp_path: Path) -> Iterator[Site]:
-    """A Proxmox that we are root on, and a stranger too."""
+def site(way: tuple[str, str], world: World, tmp_path: Path) -> Iterator[Site]:
+    """A Proxmox that we and a stranger, who is root, are on."""
+    transport, who = way
     with ExitStack() as stack:
         simulator = Simulator(world)
         endpoint = _endpoint(simulator, transport, stack)
         ledger = stack.enter_context(Ledger(tmp_path / "ledger", durable=False))
         clock = ManualClock()
+        stranger = Calls(connect(_as_stranger(connect(endpoint), endpoint)), clock)
+        if who == "weak token":
+            endpoint = _as_weak_token(stranger, endpoint)
+        elif who == "root with pools":
+            stranger.post("pools", poolid="pytest")
         api = connect(endpoint)
-        facts = discover(
-            Calls(api, clock), kind="simulator", url=endpoint.url, user=endpoint.identity
-        )
-        stranger = Calls(connect(_as_stranger(api, endpoint)), clock)
-        yield Site(endpoint, api, stranger, facts, ledger, clock, simulator)
+        facts = discover(Calls(api, clock), kind="real", url=endpoint.url, user=endpoint.identity)
+        pool = None if who == "root" else "pytest"
+        yield Site(endpoint, api, stranger, facts, ledger, clock, simulator, pool)
 
 
 def _endpoint(simulator: Simulator, transport: str, stack: ExitStack) -> Endpoint:
@@ -143,11 +178,35 @@ def _endpoint(simulator: Simulator, transport: str, stack: ExitStack) -> Endpoin
 def _as_stranger(api: Api, endpoint: Endpoint) -> Endpoint:
     """A token of root's: all rights, and another name in the list of tasks."""
     made = api("access/users/root@pam/token/stranger").post(privsep=0)
+    return _with_token(endpoint, "root@pam", "stranger", made["value"])
+
+
+RIGHTS = (
+    "VM.Allocate,VM.Audit,VM.Clone,VM.Config.Disk,VM.Config.CPU,VM.Config.Memory,"
+    "VM.Config.Network,VM.Config.Options,VM.PowerMgmt,VM.Snapshot,VM.Snapshot.Rollback,"
+    "VM.Backup,Datastore.AllocateSpace,Datastore.Audit,SDN.Use,Pool.Audit,Pool.Allocate"
+)
+
+
+def _as_weak_token(root: Calls, endpoint: Endpoint) -> Endpoint:
+    """A privilege-separated token with the least rights that a sandbox needs (golden 14)."""
+    root.post("access/roles", roleid="PytestSandbox", privs=RIGHTS)
+    root.post("pools", poolid="pytest")
+    root.post("access/users", userid="pt@pve")
+    made = root.post("access/users/pt@pve/token/ci", privsep=1)
+    storages = {row["storage"] for row in root.get("storage")}
+    for path in ("/pool/pytest", "/sdn/zones/localnetwork", *(f"/storage/{s}" for s in storages)):
+        for key, name in (("users", "pt@pve"), ("tokens", "pt@pve!ci")):
+            root.put("access/acl", path=path, roles="PytestSandbox", **{key: name})
+    return _with_token(endpoint, "pt@pve", "ci", made["value"])
+
+
+def _with_token(endpoint: Endpoint, user: str, name: str, value: str) -> Endpoint:
     return Endpoint(
         endpoint.host,
         endpoint.port,
-        "root@pam",
-        token_name="stranger",
-        token_value=made["value"],
+        user,
+        token_name=name,
+        token_value=value,
         ca_file=endpoint.ca_file,
     )

@@ -46,12 +46,14 @@ def main(settings: dict[str, Any]) -> None:
         Ledger(Path(settings["ledger"])),
         span=VmidRange.parse(settings["span"]),
         run=Run.here("doomed"),
+        pool=settings["pool"],
     )
     guest = sandbox.lxc(start=1)
     guest.backup()
     guest.stop().clone()
     sandbox.vmid()
     sandbox.close()
+    sandbox.sweep_run()
     print("done", flush=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 
@@ -45,11 +46,6 @@ USES: dict[str, Callable[[Sandbox, Site], object]] = {
     "an unused VMID": lambda sandbox, site: sandbox.vmid(),
     "an unused block": lambda sandbox, site: sandbox.block(4),
     "one that the test destroyed": lambda sandbox, site: site.do("delete", sandbox.lxc().path()),
-    "a backed up one that the test destroyed": lambda sandbox, site: [
-        guest := sandbox.lxc(),
-        guest.backup(),
-        site.do("delete", guest.path()),
-    ],
     "one with a new description": lambda sandbox, site: site.stranger.put(
         sandbox.lxc().path("config"), description="rewritten by the test"
     ),
@@ -65,10 +61,9 @@ def test_nothing_is_left_of(use: Callable[[Sandbox, Site], object], site: Site) 
 
     use(sandbox, site)
 
-    assert sandbox.close() == []
+    site.empty(sandbox)
     assert site.picture() == before
     assert set(states(site)) == {"released"}
-    assert sandbox.sweep_run() == []
 
 
 def test_linked_clones_go_before_their_template(site: Site) -> None:
@@ -82,7 +77,7 @@ def test_linked_clones_go_before_their_template(site: Site) -> None:
     sandbox._leases.reverse()
 
     assert clone.config()["rootfs"].startswith("local-lvm:")
-    assert sandbox.close() == []
+    site.empty(sandbox)
     assert site.picture() == before
 
 
@@ -90,10 +85,9 @@ def test_a_guest_that_the_app_under_test_made_is_removed(site: Site) -> None:
     before = site.picture()
     sandbox = site.sandbox()
     vmid = sandbox.vmid()
-    order = {"ostemplate": site.facts.template, "rootfs": f"{site.facts.storage}:1"}
-    sandbox.calls.post(f"nodes/{site.facts.node}/lxc", vmid=int(vmid), start=1, **order)
+    sandbox.calls.post(f"nodes/{site.facts.node}/lxc", **site.order(sandbox, vmid, start=1))
 
-    assert sandbox.close() == []
+    site.empty(sandbox)
     assert site.picture() == before
 
 
@@ -101,13 +95,15 @@ def test_an_adopted_clone_of_an_adopted_guest_is_removed(site: Site) -> None:
     before = site.picture()
     sandbox = site.sandbox()
     node = site.facts.node
-    order = {"ostemplate": site.facts.template, "rootfs": f"{site.facts.storage}:1"}
-    sandbox.calls.post(f"nodes/{node}/lxc", vmid=9010, **order)
-    sandbox.adopt(9010, node).start().stop()
-    sandbox.calls.post(f"nodes/{node}/lxc/9010/clone", newid=9011)
-    sandbox.adopt(9011, node)
+    first, second = sandbox.block(2)
+    order = site.order(sandbox, first)
+    sandbox.calls.post(f"nodes/{node}/lxc", **order)
+    sandbox.adopt(first, node).start().stop()
+    path = f"nodes/{node}/lxc/{int(first)}/clone"
+    sandbox.calls.post(path, newid=int(second), pool=order["pool"])
+    sandbox.adopt(second, node)
 
-    assert sandbox.close() == []
+    site.empty(sandbox)
     assert site.picture() == before
 
 
@@ -116,10 +112,10 @@ def test_a_strangers_guest_is_neither_adopted_nor_touched(site: Site) -> None:
     site.plant(9001)
     before = site.picture()
 
-    with pytest.raises(ForeignGuest, match="made by root@pam!stranger"):
+    with pytest.raises(ForeignGuest, match=r"made by root@pam!stranger|may not see by what"):
         sandbox.adopt(9001, site.facts.node)
 
-    assert sandbox.close() == []
+    site.empty(sandbox)
     assert site.picture() == before
 
 
@@ -131,7 +127,7 @@ def test_what_a_stranger_put_under_our_vmid_stays_and_is_reported(site: Site) ->
 
     (leftover,) = sandbox.close()
 
-    assert "made by root@pam!stranger" in leftover.reason
+    assert re.search("made by root@pam!stranger|may not see by what", leftover.reason)
     assert site.picture() == before
     assert states(site) == ["dirty"]
 
@@ -143,8 +139,9 @@ def test_a_failed_create_leaves_nothing(site: Site) -> None:
     with pytest.raises(TaskFailed, match="does not exist"):
         sandbox.lxc(ostemplate="local:vztmpl/nope.tar.gz")
 
-    assert site.picture() == before
     assert states(site) == ["released"]
+    site.empty(sandbox)
+    assert site.picture() == before
 
 
 def test_a_locked_guest_is_reported_and_keeps_its_vmid(site: Site) -> None:
@@ -160,18 +157,24 @@ def test_a_locked_guest_is_reported_and_keeps_its_vmid(site: Site) -> None:
     assert guest.vmid not in {sandbox.vmid() for _ in range(5)}
 
 
-def test_a_vm_with_a_stale_lock_goes_by_a_root_ticket(site: Site) -> None:
+def test_a_vm_with_a_stale_lock_goes_by_a_root_ticket_only(site: Site) -> None:
     before = site.picture()
     sandbox = site.sandbox()
     guest = site.vm(sandbox)
     site.stranger.put(guest.path("config"), lock="backup")
 
-    assert sandbox.close() == []
-    assert site.picture() == before
+    leftovers = sandbox.close()
+
+    if site.facts.user == "root@pam":
+        assert leftovers == []
+        site.empty(sandbox)
+        assert site.picture() == before
+    else:
+        assert [left.command[:14] for left in leftovers] == ["qm unlock 9000"]
 
 
 def test_volumes_without_a_guest_are_their_owners(site: Site) -> None:
-    """A backup that is kept for 9000 makes 9000 unusable: retention would count it."""
+    """Whether we see them, and leave their VMIDs alone, or not: a weak token does not."""
     site.plant(9000)
     site.do(
         "post",
@@ -184,9 +187,28 @@ def test_volumes_without_a_guest_are_their_owners(site: Site) -> None:
     before = site.picture()
     sandbox = site.sandbox()
 
-    assert sandbox.lxc().vmid == 9001
-    assert sandbox.close() == []
+    sandbox.lxc(start=1).backup()
+    sandbox.lxc().backup()
+    site.empty(sandbox)
     assert site.picture() == before
+
+
+def test_a_backup_of_a_guest_that_the_test_destroyed_is_removed_or_named(site: Site) -> None:
+    """Without its guest, a weak token neither sees it nor may delete it (golden 14 seq 86)."""
+    before = site.picture()
+    sandbox = site.sandbox()
+    guest = sandbox.lxc()
+    volid = guest.backup()
+    site.do("delete", guest.path())
+
+    leftovers = sandbox.close()
+
+    if site.facts.user == "root@pam":
+        assert leftovers == []
+        site.empty(sandbox)
+        assert site.picture() == before
+    else:
+        assert [left.command for left in leftovers] == [f"pvesm free {volid}"]
 
 
 def test_threads_share_a_sandbox(site: Site) -> None:
@@ -202,5 +224,5 @@ def test_threads_share_a_sandbox(site: Site) -> None:
         thread.join()
 
     assert sorted(made) == list(range(9000, 9006))
-    assert sandbox.close() == []
+    site.empty(sandbox)
     assert site.picture() == before

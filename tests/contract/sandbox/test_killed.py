@@ -14,29 +14,26 @@ import pytest
 from pytest_proxmox.sandbox.sweep import collect
 from tests.contract.sandbox.conftest import SPAN, Site
 
-CALLS = 44  # of the whole life; killed at every third of them
+CALLS = 44  # of the life without pools; killed at every third of them
 
 
-@pytest.fixture
-def transport() -> str:
+@pytest.fixture(params=["root", "weak token"])
+def way(request: pytest.FixtureRequest) -> tuple[str, str]:
     """Over sockets: two processes meet on one Proxmox."""
-    return "https"
+    return "https", str(request.param)
 
 
 def doomed(site: Site) -> subprocess.Popen[str]:
     """Start a process that lives on the site and announces its calls."""
     endpoint, facts = site.endpoint, site.facts
     settings = {
-        "endpoint": {
-            "host": endpoint.host,
-            "port": endpoint.port,
-            "password": endpoint.password,
-            "ca_file": str(endpoint.ca_file),
-        },
+        "endpoint": {name: getattr(endpoint, name) for name in type(endpoint).__slots__}
+        | {"ca_file": str(endpoint.ca_file)},
         "facts": {name: getattr(facts, name) for name in type(facts).__slots__}
         | {"found": sorted(facts.found)},
         "ledger": str(site.ledger.path.parent),
         "span": str(SPAN),
+        "pool": site.pool,
     }
     return subprocess.Popen(
         [sys.executable, "-m", "tests.contract.sandbox.doomed", json.dumps(settings)],
@@ -69,14 +66,15 @@ def test_what_a_killed_process_left_is_collected(site: Site, call: int) -> None:
     before = site.picture()
 
     assert kill_at(doomed(site), call)
-    swept = collect(site.api, site.facts, site.ledger, clock=site.clock)
+    swept = collect(site.api, site.facts, site.ledger, pool=site.pool, clock=site.clock)
 
     assert swept.leftovers == ()
     assert site.picture() == before
     assert site.ledger.leases(site.facts.url) == []
+    assert site.ledger.holdings.blocks(site.facts.url) == []
 
 
 def test_the_doomed_life_ends_by_itself_after_the_last_kill(site: Site) -> None:
     """The kills above must reach to the end of the life, and not much beyond."""
-    assert not kill_at(doomed(site), CALLS + 1)
+    assert not kill_at(doomed(site), CALLS + 8)
     assert site.ledger.leases(site.facts.url) == []
