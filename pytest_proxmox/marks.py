@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_proxmox.config import MARKERS, REAL_SKIP_REASON, TIMEOUT_MARKER
+from pytest_proxmox.errors import InvalidValue
 
 _SCOPES = ("function", "class", "module", "package", "session")
 _ASYNC_RUNNERS = ("asyncio", "anyio", "trio")
@@ -34,28 +35,29 @@ def vmid_count(node: pytest.Item) -> int:
     """Return how many VMIDs the test's ``vmid_range`` mark asks for, 1 without one.
 
     Raises:
-        pytest.UsageError: the mark's arguments are not ``size=<a whole number above 0>``.
+        InvalidValue: the mark's arguments are not ``size=<a whole number above 0>``.
     """
     mark = node.get_closest_marker("vmid_range")
     if mark is None:
         return 1
     size = mark.kwargs.get("size", mark.args[0] if mark.args else None)
     if type(size) is not int or size < 1 or len(mark.args) + len(mark.kwargs) != 1:
-        raise pytest.UsageError(
-            f"{node.nodeid}: the mark vmid_range needs a size above 0 and nothing else, "
-            "e.g. @pytest.mark.vmid_range(size=3)."
+        raise InvalidValue(
+            "the mark vmid_range needs a size above 0 and nothing else",
+            origin=node.nodeid,
+            hint="E.g. @pytest.mark.vmid_range(size=3)",
         )
     return size
 
 
-def make_asyncio(item: pytest.Item) -> None:
+def make_asyncio(item: pytest.Function) -> None:
     """Mark an ``async def`` test that is ``integration`` or ``real_proxmox`` for asyncio.
 
     Without the mark pytest-asyncio's strict mode refuses such a test. The loop is that of
     the widest async fixture the test uses, so that what a fixture made can be awaited in
     the test; without one it is pytest-asyncio's default.
     """
-    if not isinstance(item, pytest.Function) or not _is_async(item.obj):
+    if not _is_async(item.obj):
         return
     if not any(item.get_closest_marker(name) for name in ("integration", "real_proxmox")):
         return

@@ -16,6 +16,13 @@ def test_real(): pass
 def test_other(): pass
 """
 
+REFUSED = """
+import pytest
+
+@pytest.mark.vmid_range({arguments})
+def test_it(): pass
+"""
+
 
 @pytest.mark.parametrize("name", [name.partition("(")[0] for name, _ in MARKERS])
 def test_mark_is_known_to_strict_runs(project: Project, name: str) -> None:
@@ -64,12 +71,18 @@ def test_host_alone_lets_real_tests_run(
 
 @pytest.mark.parametrize("arguments", ["", "size=0", "size='3'", "size=True", "3, 4", "n=3"])
 def test_vmid_range_without_a_size_above_0_is_refused(project: Project, arguments: str) -> None:
-    project.write(
-        "test_it.py", f"import pytest\n@pytest.mark.vmid_range({arguments})\ndef test_it(): pass\n"
-    )
+    project.write("test_it.py", REFUSED.format(arguments=arguments))
     result = project.run()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: test_it.py::test_it: the mark vmid_range needs a size*"])
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["the mark vmid_range needs a size above 0*(test_it.py::test_it)*"])
+    result.stdout.no_fnmatch_line("*marks.py*")
+
+
+def test_refused_mark_is_a_collection_error_under_xdist_too(project: Project) -> None:
+    project.write("test_it.py", REFUSED.format(arguments="size=0"))
+    result = project.run("-n", "2")
+    assert "INTERNALERROR" not in result.stdout.str()
+    result.stdout.fnmatch_lines(["the mark vmid_range needs a size above 0*"])
 
 
 def test_installed_pytest_timeout_explains_its_own_mark(project: Project) -> None:
