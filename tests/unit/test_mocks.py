@@ -89,7 +89,7 @@ def test_unstubbed_call_is_not_swallowed_by_a_broad_except() -> None:
 def test_wrong_arguments_are_refused() -> None:
     mock = strict_mock(ProxmoxService, clone_lxc={"task_id": "", "newid": 1})
 
-    with pytest.raises(TypeError, match="clone_lxc.*vmid"):
+    with pytest.raises(TypeError, match=r"clone_lxc.*vmid"):
         mock.clone_lxc("pve", source_vmid=100)  # type: ignore[call-arg, unused-coroutine]
 
 
