@@ -15,8 +15,8 @@ from urllib.parse import unquote
 from pytest_proxmox.faults import FaultRule, vmid_of
 from pytest_proxmox.simulator import populate
 from pytest_proxmox.simulator.access import ROOT, Access
-from pytest_proxmox.simulator.census import Census
 from pytest_proxmox.simulator.calls import Calls
+from pytest_proxmox.simulator.census import Census
 from pytest_proxmox.simulator.clock import SimulatorClock
 from pytest_proxmox.simulator.faults import Faults
 from pytest_proxmox.simulator.pipeline import Pipeline, Trace

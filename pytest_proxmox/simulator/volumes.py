@@ -210,7 +210,9 @@ class Volumes:
             kind, _, rest = volume.name.partition("/")
             if kind in folders:
                 return f"{storage.path}/{folders[kind]}/{rest}"
-            own = "/".join(volume.name.split("/")[-2:])  # a linked clone's name begins with its base
+            own = "/".join(
+                volume.name.split("/")[-2:]
+            )  # a linked clone's name begins with its base
             return f"{storage.path}/images/{own}"
         if storage.type == "zfspool":
             return f"/{storage.config.get('pool', 'rpool/data')}/{volume.name}"

@@ -20,6 +20,7 @@ from pytest_proxmox.simulator.world import World
 
 @pytest.fixture
 def server() -> Iterator[Server]:
+    """A served simulator with one guest planted after its start."""
     sim = Simulator(World.preset("single"))
     sim.plant(vmid=100)
     with Server(sim) as running:

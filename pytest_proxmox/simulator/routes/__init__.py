@@ -13,6 +13,7 @@ from pytest_proxmox.simulator.routes import (
     cluster,
     firewall,
     ha,
+    incoming,
     index,
     ipsets,
     jobs,
@@ -90,5 +91,6 @@ FAMILIES: Final[tuple[Family, ...]] = (
     qemu_restore.FAMILY,
     qemu_snapshots.FAMILY,
     storage.FAMILY,
+    incoming.FAMILY,
     vzdump.FAMILY,
 )

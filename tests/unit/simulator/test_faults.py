@@ -21,6 +21,7 @@ TEMPLATE = "local:vztmpl/alpine-3.18-default_20230607_amd64.tar.xz"
 
 @pytest.fixture
 def sim() -> Simulator:
+    """A node with a stopped container, 100."""
     sim = Simulator(World.preset("single"))
     sim.plant(vmid=100)
     return sim
@@ -28,6 +29,7 @@ def sim() -> Simulator:
 
 @pytest.fixture
 def pve(sim: Simulator) -> Client:
+    """Root on that node."""
     return Client.login(sim)
 
 
