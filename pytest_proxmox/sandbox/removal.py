@@ -261,7 +261,7 @@ class Removal:
         return ", ".join(map(str, stuck))
 
     def _strangers(self, lease: Lease, volumes: list[Volume], trace: Trace) -> list[Volume]:
-        since = _since(lease, trace, self._us)
+        since = self._since(lease, trace) if volumes else None
         disks = (volume for volume in volumes if volume.content in DISKS)
         return [one for one in disks if since is not None and (one.ctime or since) < since]
 
@@ -270,7 +270,7 @@ class Removal:
         if not trace.was_there:
             rows = self._rows(lease, trace.node)
             trace.makers = [row.upid for row in rows if is_maker(row.upid, lease.vmid)]
-            if _since(lease, trace, self._us) is None:
+            if self._since(lease, trace) is None:
                 return []  # nothing of ours ever had this VMID
             volumes = self._inventory.volumes(trace.node, BACKUPS, lease.vmid)
             trace.leftovers = self._remove_volumes(lease, volumes, trace)
@@ -292,9 +292,25 @@ class Removal:
             )
         return left
 
+    def _since(self, lease: Lease, trace: Trace) -> int | None:
+        """When the first guest of ours under this VMID was made, by its node's clock.
+
+        Of a guest that is proven ours by its pool, but that a run we know nothing of made: when
+        it was made itself.
+        """
+        own = own_makers(trace.makers, self._us)
+        if lease.upid is not None:
+            own.append(lease.upid)
+        if own or not trace.was_there:
+            return min((task.starttime for task in own), default=None)
+        if not trace.makers:
+            clones = self._inventory.clone_tasks(trace.node, lease.vmid)
+            trace.makers = [row.upid for row in clones]
+        return max((task.starttime for task in trace.makers), default=None)
+
     def _remove_volumes(self, lease: Lease, volumes: list[Volume], trace: Trace) -> list[Leftover]:
         """Remove what was made since the guest was; older volumes are somebody else's."""
-        since = _since(lease, trace, self._us)
+        since = self._since(lease, trace) if volumes else None
         left: list[Leftover] = []
         for volume in volumes:
             if since is None or volume.ctime is None:
@@ -339,14 +355,6 @@ def _unproven(volume: Volume) -> Leftover:
         UNPROVEN,
         f"pvesm free {volume.volid}",
     )
-
-
-def _since(lease: Lease, trace: Trace, us: Identity) -> int | None:
-    """When the first guest of ours under this VMID was made, by its node's clock."""
-    own = own_makers(trace.makers, us)
-    if lease.upid is not None:
-        own.append(lease.upid)
-    return min((task.starttime for task in own), default=None)
 
 
 def _name(volume: Volume) -> str:
