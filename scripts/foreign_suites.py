@@ -52,22 +52,6 @@ class Project:
 
 
 PROJECTS = (
-    Project(
-        "anyio",
-        "4.16.0",
-        "anyio auto",
-        (
-            "anyio[trio]",
-            "blockbuster",
-            "hypothesis",
-            "psutil",
-            "pytest-mock",
-            "pytest-timeout",
-            "trustme",
-            "truststore",
-            "uvloop",
-        ),
-    ),
     Project("asgiref", "3.13.0", "asyncio strict", ("pytest-asyncio",)),
     Project(
         "async-lru",
@@ -205,7 +189,7 @@ def _run(
 ) -> dict[str, list[list[str]]]:
     reports = source.parent / "reports.json"
     reports.unlink(missing_ok=True)
-    command = [python, "-m", "pytest", "-q", "-p", RECORDER, *project.options, *options]
+    command = [str(python), "-m", "pytest", "-q", "-p", RECORDER, *project.options, *options]
     done = subprocess.run(
         [*command, "tests"],
         cwd=source,
