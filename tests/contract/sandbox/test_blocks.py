@@ -282,6 +282,7 @@ def test_a_create_that_still_runs_is_waited_for_before_its_pool_goes(
     stopped = site.sandbox("stopped", ledger=elsewhere)
     vmid = stopped.vmid()
     old = only_block(stopped)
+    site.simulator.faults.add(effect="slow-task", task="vzcreate", seconds=3600)
     stopped.calls.post("nodes/pve/lxc", **site.order(stopped, vmid))
     lapse(site)
     sandbox = site.sandbox("heir")
