@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_proxmox.simulator.access import Auth
+from pytest_proxmox.simulator.multipart import Upload
 from pytest_proxmox.simulator.tasks import Worker
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Call:
 
     ``params`` holds path, query and body together, typed as the method's schema says; parameters
     that were not given are absent. ``node`` is the node in the path, ``localhost`` resolved.
+    ``upload`` is the file that came with the request.
     """
 
     sim: Simulator
@@ -29,6 +31,7 @@ class Call:
     template: str
     params: dict[str, Any]
     node: str = ""
+    upload: Upload | None = None
 
     @property
     def state(self) -> State:

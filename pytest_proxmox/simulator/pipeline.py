@@ -79,7 +79,7 @@ class Pipeline:
                 return self._handlers["GET", "/"](Call(self._sim, auth, "GET", path, "/", {}))
             raise PveError(501, f"Method '{request.method} {unquote(path)}' not implemented")
         trace.template = match.template
-        given = wire.parameters(request)
+        given, upload = wire.parameters(request)
         raw: dict[str, Any] = given | match.params
         self._check_permission(method, auth, raw)
         node = self._node(method, match)
@@ -89,9 +89,8 @@ class Pipeline:
         if verified.errors:
             raise PveError.fields(verified.errors)
         trace.params = verified.values
-        call = Call(
-            self._sim, auth, request.method, path, match.template, dict(verified.values), node
-        )
+        values = dict(verified.values)
+        call = Call(self._sim, auth, request.method, path, match.template, values, node, upload)
         self._move_clock(call)
         return self._run(call, method)
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
+
+from pytest_proxmox.simulator import multipart
+from pytest_proxmox.simulator.multipart import Upload
 
 JSON_TYPE: Final = "application/json;charset=UTF-8"
 _TEXT_TYPE: Final = "text/plain"
@@ -149,29 +152,42 @@ def reason_phrase(message: str) -> str:
     return _CONTROL.sub("?", message.partition("\n")[0].strip())
 
 
-def parameters(request: Request) -> dict[str, Any]:
-    """Return the parameters of query and body; a repeated one becomes a list.
+def parameters(request: Request) -> tuple[dict[str, Any], Upload | None]:
+    """Return the parameters of query and body, and the file in the body; repeats make a list.
 
     Raises:
-        PveError: 501 for a body where the method has none, 500 for broken JSON.
+        PveError: 501 for a body where the method has none, 500 for broken JSON, 400 for a
+            broken form.
     """
     _, _, query = request.target.partition("?")
     found = _pairs(query)
     if not request.body:
-        return found
+        return found, None
     if request.method in ("GET", "DELETE", "HEAD"):
         raise PveError(501, f"Unexpected content for method '{request.method}'")
     kind = request.headers.get("content-type", "")
     if kind.startswith("application/json"):
-        return found | _json(request.body)
-    return found | _pairs(request.body.decode(errors="replace"))
+        return found | _json(request.body), None
+    if multipart.is_form(kind):
+        form = _form(kind, request.body)
+        return found | _gathered(form.parameters()), form.upload
+    return found | _pairs(request.body.decode(errors="replace")), None
+
+
+def _form(kind: str, body: bytes) -> multipart.Form:
+    try:
+        return multipart.parse(kind, body)
+    except ValueError as exc:  # no recording says how a node puts it
+        raise PveError(400, f"error parsing form data: {exc}") from exc
 
 
 def _pairs(text: str) -> dict[str, Any]:
+    return _gathered(parse_qsl(text, keep_blank_values=True)) if text else {}
+
+
+def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if not text:
-        return found
-    for key, value in parse_qsl(text, keep_blank_values=True):
+    for key, value in pairs:
         if key not in found:
             found[key] = value
         elif isinstance(found[key], list):
