@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 _KEY = pytest.StashKey["Invocation"]()
 _OVER_XDIST = "pytest_proxmox"
 CONTROLLER = "main"
+CACHE_NAME = "proxmox"  # the folder in pytest's cache
 
 
 class ProxmoxWarning(pytest.PytestWarning):
@@ -28,12 +32,15 @@ class Invocation:
     ``run_id`` is the same in all of them, ``worker`` is not. ``mistake`` is the user's mistake
     that stopped the run (exit code 4), ``leftovers`` are guests that could not be removed,
     with the command that frees each (exit code 1), ``notes`` are shown and change nothing.
+    ``usage_file()`` is where this process says which API methods it used, None where pytest's
+    cache is off.
     """
 
     settings: Settings
     run_id: str = field(default_factory=lambda: secrets.token_hex(8))
     worker: str = CONTROLLER
     mistake: str | None = None
+    usage_file: Callable[[], Path | None] = lambda: None
     leftovers: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -49,6 +56,7 @@ class Invocation:
         worker = given.get("workerid", CONTROLLER)
         begun = cls(settings, given[_OVER_XDIST], worker) if _OVER_XDIST in given else cls(settings)
         config.stash[_KEY] = begun
+        begun.usage_file = partial(_usage_file, config, begun)
         return begun
 
     def note_once(self, lines: list[str]) -> None:
@@ -90,3 +98,15 @@ class Invocation:
         if self.leftovers and status in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             return int(pytest.ExitCode.TESTS_FAILED)
         return status
+
+
+def _usage_file(config: pytest.Config, invocation: Invocation) -> Path | None:
+    """Return this process's file in pytest's cache, with what earlier runs left there gone."""
+    cache = getattr(config, "cache", None)
+    if cache is None:  # -p no:cacheprovider
+        return None
+    folder: Path = cache.mkdir(CACHE_NAME)
+    for old in folder.glob("used-*.json"):
+        if not old.name.startswith(f"used-{invocation.run_id}-"):
+            old.unlink(missing_ok=True)
+    return folder / f"used-{invocation.run_id}-{invocation.worker}.json"

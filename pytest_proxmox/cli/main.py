@@ -16,6 +16,7 @@ BAD_INPUT = 2
 
 COMMANDS = {
     "serve": "serve the embedded Proxmox over HTTPS until it is told to stop",
+    "coverage": "say which API methods the embedded Proxmox has, and which the last run used",
     "leases": "list what tests of this machine hold",
     "sweep": "remove what dead runs of this machine left",
 }
