@@ -208,5 +208,5 @@ _SAME = {
 
 
 def _type(kind: Any, dialect: Dialect) -> str:
-    text = str(kind.dialect_impl(dialect).compile(dialect=dialect)).upper()
+    text = str(kind.compile(dialect=dialect)).upper()
     return _SAME.get(text, text)

@@ -10,12 +10,14 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     DateTime,
+    Dialect,
     ForeignKey,
     Index,
     LargeBinary,
     MetaData,
     String,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -64,12 +66,27 @@ def not_empty(column: str) -> CheckConstraint:
     return CheckConstraint(f"length({column}) > 0", name=f"{column}_not_empty")
 
 
+class Moment(TypeDecorator[datetime]):
+    """A time with its zone, also from SQLite, which stores none."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time in UTC, so that stored times can be compared."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time with its zone."""
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
 class Base(DeclarativeBase):
     """The base of all models; constraints have names, so that errors can be told apart."""
 
     metadata = MetaData(naming_convention=NAMES)
     type_annotation_map: ClassVar = {
-        datetime: DateTime(timezone=True),
+        datetime: Moment,
         dict[str, Any]: JSON,
         list[Any]: JSON,
     }

@@ -14,7 +14,13 @@ from sqlalchemy.orm import Session
 
 from src_app.db import models
 from src_app.db.constraints import foreign_error, translate
-from src_app.db.errors import FieldError, NotFoundError, RepositoryError, ValidationError
+from src_app.db.errors import (
+    ConflictError,
+    FieldError,
+    NotFoundError,
+    RepositoryError,
+    ValidationError,
+)
 from src_app.db.models import Base
 from src_app.db.validation import RULES, validate
 
@@ -205,6 +211,9 @@ class Repository(Generic[M]):
                 raise foreign_error(self.entity, key)
 
     def _add(self, values: Mapping[str, Any]) -> M:
+        primary = self.table.primary_key.columns.keys()[0]
+        if primary in values and self.find_by_id(values[primary]) is not None:
+            raise ConflictError(self.entity, primary, "is taken")
         row = self.model(**values)
         with self._translated():
             self.session.add(row)

@@ -44,7 +44,7 @@ class GuestFactory(SessionFactory[Any]):
     disk_bytes = 8 * GIB
     uptime_s = 60
     is_template = False
-    tags = Use(list)
+    tags = Use[[], list[str]](list)
 
 
 class VMFactory(GuestFactory):
@@ -81,7 +81,11 @@ class TaskFactory(SessionFactory[models.Task]):
     """A finished task; give it a ``node_id``."""
 
     __model__ = models.Task
-    id = Use(lambda: f"UPID:pve:{TaskFactory.ids.number('task'):08X}:0000ABCD:65000000:vzstart::root@pam:")
+    id = Use(
+        lambda: (
+            f"UPID:pve:{TaskFactory.ids.number('task'):08X}:0000ABCD:65000000:vzstart::root@pam:"
+        )
+    )
     type = "vzstart"
     status = "stopped"
     exitstatus = "OK"
@@ -117,8 +121,8 @@ class AppFactory(SessionFactory[models.App]):
     cores = 1
     memory_mib = 512
     disk_gib = 8
-    config = Use(dict)
-    environment = Use(dict)
+    config = Use[[], dict[str, object]](dict)
+    environment = Use[[], dict[str, object]](dict)
     adopted = False
     sealed_root_password = None
 
@@ -137,7 +141,7 @@ class BackupFactory(SessionFactory[models.Backup]):
     error = None
     app_name = "Nginx"
     app_hostname = "web-1"
-    app_facts = Use(dict)
+    app_facts = Use[[], dict[str, object]](dict)
     app_id = None
 
 
