@@ -10,7 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from email.message import Message
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 from typing import Any, Final
 
 CONTENT_TYPE: Final = "multipart/form-data"
@@ -87,7 +87,7 @@ def _part(piece: bytes) -> tuple[str | None, str | None, bytes]:
     end = _HEAD_END.search(piece, 2)
     if end is None:
         return None, None, b""
-    head = BytesHeaderParser().parsebytes(piece[2 : end.end()])
+    head = HeaderParser().parsestr(piece[2 : end.end()].decode(errors="replace"))
     name: Any = head.get_param("name", header="content-disposition")
     return _text(name), head.get_filename(), piece[end.end() :]
 
