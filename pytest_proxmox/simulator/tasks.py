@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pytest_proxmox.simulator.identity import Auth
 from pytest_proxmox.simulator.state import EMPTY, Task
@@ -18,6 +18,7 @@ from pytest_proxmox.values import NodeName, Upid
 if TYPE_CHECKING:
     from pytest_proxmox.simulator.simulator import Simulator
 
+T = TypeVar("T")
 FIRST_PID: Final = 1001
 TICKS_PER_S: Final = 100  # ``pstart`` counts hundredths of a second since the node started
 LOCK_WAIT_S: Final = 10.0  # how long a worker, or a request, waits for a guest's file lock
@@ -84,6 +85,7 @@ class Tasks:
         self._workers = workers
         self._tasks = sim.state.tasks
         self._running = sim.state.running
+        self._working = False  # whether a part of a worker runs right now
         sim.clock.on_move = self.run_until
 
     def start(
@@ -113,9 +115,14 @@ class Tasks:
             self._begin(task)
         else:
             self._wait_for_lock(replace(task, log=("trying to acquire lock...",)))
-        if self._sim.clock.mode == "instant":
-            self.run_to_end(task.upid)
+        if self._sim.clock.mode == "instant" and not self._working:
+            self._settle()
         return task.upid
+
+    def _settle(self) -> None:
+        """Move the instant clock until nothing runs any more."""
+        while self._running:
+            self._sim.clock.move_to(min(self._running.values()))
 
     def start_after(self, task: Task, kind: str, vmid: int, lock: str) -> str:
         """Start what a worker starts when it is done (``start=1``), for the same caller."""
@@ -127,7 +134,7 @@ class Tasks:
         task = replace(task, holding=bool(task.lock) and "brief" not in task.args)
         self._put(task)
         try:
-            begun = self._workers[task.worker].begin(self._sim, task)
+            begun = self._work(self._workers[task.worker].begin, task)
         except NotYet as later:
             self._put(replace(self._tasks[task.upid], due=later.moment, holding=False))
             return
@@ -135,9 +142,25 @@ class Tasks:
             self._finish(self._tasks[task.upid], str(died))
             return
         task = self._tasks[task.upid]
-        length = self._sim.faults.task_duration(task, begun.duration_s)
-        due = self._sim.clock.now() + length
+        # from when it could begin on: the clock may have jumped far beyond that
+        due = task.due + self._sim.faults.task_duration(task, begun.duration_s)
         self._put(replace(task, due=due, begun=True, log=task.log + begun.log))
+
+    def _work(self, part: Callable[[Simulator, Task], T], task: Task) -> T:
+        """Run a part of a worker; what it starts goes on only when that part has returned.
+
+        A mistake of the simulator's own ends the task as well: nobody must wait for it forever.
+        """
+        inner, self._working = self._working, True
+        try:
+            return part(self._sim, task)
+        except (TaskDied, NotYet):
+            raise
+        except Exception as exc:
+            self._finish(self._tasks[task.upid], f"internal error: {exc}")
+            raise
+        finally:
+            self._working = inner
 
     def _wait_for_lock(self, task: Task) -> None:
         holder = self.holder(task.lock)
@@ -195,12 +218,19 @@ class Tasks:
             self._running.pop(task.upid)
 
     def run_until(self, moment: float) -> None:
-        """End every running task that is due by then, the earliest first."""
-        while self._running:
-            upid, due = min(self._running.items(), key=lambda item: item[1])
+        """End every running task that is due by then, the earliest first.
+
+        Of two that are due at once the one that has begun goes first: the other waits for it.
+        """
+        while self._running and not self._working:
+            due, _, upid = min(map(self._turn, self._running))
             if due > moment:
                 return
             self._run_out(self._tasks[upid])
+
+    def _turn(self, upid: str) -> tuple[float, bool, str]:
+        task = self._tasks[upid]
+        return task.due, not task.begun, upid
 
     def run_to_end(self, upid: str) -> None:
         """Move the on-poll clock to the end of one task; the other modes end what is due."""
@@ -222,7 +252,7 @@ class Tasks:
             self._abort(task, rule.text or INTERRUPTED, at=task.due)
             return
         try:
-            lines = self._workers[task.worker].finish(self._sim, task)
+            lines = self._work(self._workers[task.worker].finish, task)
             if rule is not None:
                 lines = (*lines, _warning(rule.text))
         except TaskDied as died:
@@ -261,7 +291,7 @@ class Tasks:
             self._abort(task, INTERRUPTED)
 
     def _abort(self, task: Task, status: str, *, at: float | None = None) -> None:
-        lines = self._workers[task.worker].abort(self._sim, task) if task.begun else ()
+        lines = self._work(self._workers[task.worker].abort, task) if task.begun else ()
         task = self._tasks[task.upid]
         self._finish(replace(task, log=task.log + lines), status, at=at)
 

@@ -7,10 +7,15 @@ from urllib.parse import quote
 
 import pytest
 
+from pytest_proxmox.simulator import guests
+from pytest_proxmox.simulator.identity import Auth
 from pytest_proxmox.simulator.simulator import Simulator
+from pytest_proxmox.simulator.world import World
 
 from .client import Client, Said
 
+ROOT = Auth("root@pam")
+REBOOT = {"vmid": 100, "skiplock": False, "timeout": 60}
 GHOST = "UPID:pve:00000001:00000001:6B01F2DD:vzcreate:1:root@pam:"
 
 
@@ -127,6 +132,40 @@ def test_the_cluster_lists_the_latest_tasks_of_all_nodes(cluster: Client) -> Non
     rows = cluster.get("/cluster/tasks").data
     assert sorted(row["node"] for row in rows) == ["pve1", "pve2", "pve3"]
     assert {(row["status"], row["saved"]) for row in rows} == {("OK", "1")}
+
+
+# --- tasks that start or wait for others --------------------------------------------------------
+
+
+def test_tasks_that_wait_for_one_guest_all_end(pve: Client, sim: Simulator) -> None:
+    sim.plant(vmid=100, status="running")
+    lock = guests.lock_file("lxc", 100)
+    upids = [
+        sim.tasks.start("pve", "vzreboot", "100", ROOT, args=REBOOT, lock=lock) for _ in range(3)
+    ]
+    sim.clock.advance(60)
+    ended = [sim.tasks.get(upid) for upid in upids]
+    assert [task.exitstatus for task in ended if task] == ["OK", "OK", "OK"]
+
+
+def test_with_an_instant_clock_a_task_has_ended_with_what_it_started() -> None:
+    instant = Simulator(World.preset("single"), clock="instant")
+    pve = Client.login(instant)
+    for vmid in (100, 101):
+        instant.plant(vmid=vmid, config={"onboot": 1})
+    assert pve.post("/nodes/pve/startall").status == 200
+    assert listed(pve, source="active") == []
+    assert sorted(listed(pve)) == [("startall", "OK"), ("vzstart", "OK"), ("vzstart", "OK")]
+
+
+def test_a_worker_that_breaks_ends_and_frees_its_guest(pve: Client, sim: Simulator) -> None:
+    sim.plant(vmid=100, status="running")
+    lock = guests.lock_file("lxc", 100)
+    with pytest.raises(KeyError):
+        sim.tasks.start("pve", "vzreboot", "100", ROOT, args={"vmid": 100}, lock=lock)
+    assert sim.tasks.holder(lock) is None
+    [row] = pve.get("/nodes/pve/tasks").data
+    assert row["status"] == "internal error: 'timeout'"
 
 
 # --- who sees which -----------------------------------------------------------------------------

@@ -24,6 +24,7 @@ _WORKERS: Final[Mapping[str, Mapping[str, str]]] = {
     "start": {"lxc": "vzstart", "qemu": "qmstart"},
     "stop": {"lxc": "vzshutdown", "qemu": "qmshutdown"},
     "suspend": {"qemu": "qmsuspend"},
+    "pause": {"qemu": "qmpause"},
     "migrate": {"lxc": "vzmigrate", "qemu": "qmigrate"},
 }
 _PRIVILEGE: Final = {"migrate": "VM.Migrate"}
@@ -54,6 +55,8 @@ def _spawn(call: Call, action: str, kind: str, *, node: str) -> str:
         "timeout": call.params.get("timeout", DEFAULT_TIMEOUT_S),
         "force-stop": bool(call.params.get("force-stop", 1)),
         "target": call.params.get("target", ""),
+        "storage": call.params.get("statestorage"),
+        "with-local-disks": bool(call.params.get("with-local-disks")),
     }
     return call.start(kind, "", worker="bulk", args=args)
 
@@ -100,8 +103,9 @@ def bulk_shutdown(call: Call) -> str:
 
 @FAMILY.post(_BULK + "/suspend")
 def bulk_suspend(call: Call) -> str:
-    """Suspend guests on whatever node they are."""
-    return _spawn(call, "suspend", "bulksuspend", node="")
+    """Suspend guests on whatever node they are, to disk or only in memory."""
+    action = "suspend" if call.params.get("to-disk") else "pause"
+    return _spawn(call, action, "bulksuspend", node="")
 
 
 @FAMILY.post(_BULK + "/migrate")
@@ -170,6 +174,7 @@ def _line(sim: Simulator, task: Task, guest: Guest) -> tuple[str, str]:
         "start": f"Starting {name}",
         "stop": f"Stopping {name} (timeout = {task.args['timeout']} seconds)",
         "suspend": f"Suspending {name}",
+        "pause": f"Suspending {name}",
         "migrate": f"Migrating {name}",
     }
     return words[action], kind
@@ -179,8 +184,11 @@ def _args(task: Task, guest: Guest) -> dict[str, Any]:
     args: dict[str, Any] = {"vmid": guest.vmid, "skiplock": False}
     if task.args["action"] == "stop":
         args |= {"timeout": task.args["timeout"], "force": task.args["force-stop"]}
+    if task.args["action"] == "suspend":
+        args["storage"] = task.args["storage"]
     if task.args["action"] == "migrate":
-        args["target"] = task.args["target"]
+        args |= {"target": task.args["target"], "restart": True, "online": True}
+        args["local"] = task.args["with-local-disks"]
     return args
 
 
