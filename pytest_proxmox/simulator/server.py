@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import shutil
 import socket
@@ -22,7 +23,7 @@ from pytest_proxmox.simulator import certificates
 from pytest_proxmox.simulator.control import Control
 from pytest_proxmox.simulator.simulator import Simulator
 from pytest_proxmox.simulator.wire import Answer, Request
-from pytest_proxmox.simulator.workloads import Workloads
+from pytest_proxmox.simulator.workloads import answering
 
 MAX_BODY: Final = 64 * 1024 * 1024  # an upload larger than this is cut off
 HEADERS: Final = (
@@ -205,7 +206,7 @@ class Server:
         self._thread: threading.Thread | None = None
         self._uvicorn: uvicorn.Server | None = None
         self._failure: BaseException | None = None
-        self._workloads: Workloads | None = None
+        self._guests = contextlib.ExitStack()
         self.port = 0
 
     @property
@@ -255,8 +256,7 @@ class Server:
             target=self._run, args=(listener,), name="pytest-proxmox", daemon=True
         )
         self._thread.start()
-        if self.simulator.world.data["workloads"] or self.simulator.clock.mode == "real":
-            self._workloads = Workloads(self.simulator).__enter__()
+        self._guests.enter_context(answering(self.simulator))
         if not started.wait(_START_TIMEOUT_S) or self._failure is not None:
             self.stop()
             raise RuntimeError("the embedded Proxmox did not start") from self._failure
@@ -274,9 +274,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop listening, end the thread and remove the certificates."""
-        if self._workloads is not None:
-            self._workloads.__exit__(None, None, None)
-            self._workloads = None
+        self._guests.close()
         if self._uvicorn is not None:
             self._uvicorn.should_exit = True
         if self._thread is not None:

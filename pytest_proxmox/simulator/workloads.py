@@ -78,6 +78,15 @@ def _has_whole_loopback() -> bool:
     return True
 
 
+def answering(sim: Simulator) -> contextlib.AbstractContextManager[object]:
+    """Return what lets the guests of this simulator answer while it is entered.
+
+    Nothing is started for a world that declares no workloads and has no clock of its own.
+    """
+    needed = bool(sim.world.data["workloads"]) or sim.clock.mode == "real"
+    return Workloads(sim) if needed else contextlib.nullcontext()
+
+
 class Workloads:
     """Serves what the running guests serve, and stops when they stop; a context manager.
 
