@@ -148,8 +148,13 @@ class CoroutineWatch:
         """Say no more about these: their test was told."""
         self._blamed.update(id(found) for found in coroutines)
 
-    def forget_dead(self) -> None:
-        """Drop what is gone, at the end of a test, so that ids can be used again."""
+    def end(self, *, looked: bool) -> None:
+        """Let the test go, with what it made; ``looked`` says that this was asked for.
+
+        What is gone is forgotten, so that ids can be used again.
+        """
+        if not looked:
+            self._note(_young())  # or the next test would seem to have made it
         if not self._births:
             return
         dead = [key for key, birth in self._births.items() if not _is_waiting(birth)]

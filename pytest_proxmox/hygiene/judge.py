@@ -86,9 +86,9 @@ class Judge:
         try:
             return (yield)
         finally:
-            self._trial = None
             if self.coroutines is not None:
-                self.coroutines.forget_dead()
+                self.coroutines.end(looked=self._trial.passed)
+            self._trial = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(

@@ -60,17 +60,35 @@ def of_origin(origin: Sequence[Frame] | None) -> Place | None:
     return _choose(origin) if origin else None
 
 
-def of_caller(*, skip: int) -> Place:
-    """Return the place of the running call, without its innermost ``skip`` frames."""
-    frame: FrameType | None = sys._getframe(skip + 1)
-    frames: list[Frame] = []
-    while frame is not None and len(frames) < _TRAIL_DEPTH:
-        code = frame.f_code
-        frames.append((code.co_filename, frame.f_lineno, code.co_name))
-        if code.co_filename == _IMPORTING or is_harness(code.co_filename):
-            break
-        frame = frame.f_back
-    return _choose(frames)
+class Trail:
+    """The calls that led to a creation, noted quickly; the place is chosen when it is asked for."""
+
+    __slots__ = ("_frames", "_place")
+
+    def __init__(self, *, skip: int) -> None:
+        """Note the running calls, without the innermost ``skip``, up to the harness."""
+        frame: FrameType | None = sys._getframe(skip + 1)
+        frames: list[Frame] = []
+        while frame is not None and len(frames) < _TRAIL_DEPTH:
+            code = frame.f_code
+            frames.append((code.co_filename, frame.f_lineno, code.co_name))
+            if code.co_filename == _IMPORTING or is_harness(code.co_filename):
+                break
+            frame = frame.f_back
+        self._frames = frames
+        self._place: Place | None = None
+
+    @property
+    def place(self) -> Place:
+        """The line of the tests' or the project's own code."""
+        if self._place is None:
+            self._place = _choose(self._frames)
+        return self._place
+
+    @property
+    def is_anybodys(self) -> bool:
+        """Whether an import or an installed package made it, which is no test's doing."""
+        return self.place.library or self.place.importing
 
 
 def _choose(frames: Sequence[Frame]) -> Place:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import thread as futures_thread
 from contextlib import AbstractContextManager
@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 from pytest_proxmox.hygiene.coroutines import OUTSIDE
 from pytest_proxmox.hygiene.holders import held_by_wider_fixture
 from pytest_proxmox.hygiene.offences import Offence
-from pytest_proxmox.hygiene.places import Place, of_caller
+from pytest_proxmox.hygiene.places import Place, Trail
 from pytest_proxmox.hygiene.watch import Makers
 
 GRACE_S = 0.25  # a thread or process that was told to end needs a moment to be gone
@@ -35,6 +35,7 @@ _SERVANTS = (  # threads of libraries that live as long as the process or their 
     "pydevd.*",
     "Dummy-*",
 )
+_MANY = 512  # a test that makes so many sockets should not keep note of the closed ones
 
 T = TypeVar("T")
 
@@ -45,7 +46,12 @@ class Made(Generic[T]):
 
     ref: weakref.ref[Any]
     facts: T
-    place: Place
+    trail: Trail
+
+    @property
+    def place(self) -> Place:
+        """The line that made it."""
+        return self.trail.place
 
     @property
     def found(self) -> Any:
@@ -58,8 +64,9 @@ class Creations(Generic[T]):
 
     sets_back = False
 
-    def __init__(self, makers: Makers) -> None:
+    def __init__(self, makers: Makers, is_there: Callable[[Made[T]], bool]) -> None:
         self._makers = makers
+        self._is_there = is_there
         self.made: list[Made[T]] = []
 
     def begin(self, test: int) -> None:
@@ -74,18 +81,27 @@ class Creations(Generic[T]):
         """Keep what was just made, if the running test made it and not a library for itself."""
         if self._makers.of_caller() != self._makers.current or self._makers.current == OUTSIDE:
             return
-        place = of_caller(skip=skip + 1)
-        if not (place.library or place.importing):
-            self.made.append(Made(weakref.ref(found), facts, place))
+        self.made.append(Made(weakref.ref(found), facts, Trail(skip=skip + 1)))
+
+    def suspects(self) -> bool:
+        """Return whether something of this test is still there."""
+        return bool(self.made) and bool(self._there())
+
+    def _there(self) -> list[Made[T]]:
+        self.made = [one for one in self.made if self._is_there(one) and not one.trail.is_anybodys]
+        return self.made
 
     def _take(self) -> list[Made[T]]:
-        """Return what was made, and speak of it no more."""
-        made, self.made = self.made, []
-        return made
+        """Return what is still there and nobody holds, and speak of it no more."""
+        there, self.made = self._there(), []
+        return [one for one in there if not held_by_wider_fixture(one.found)]
 
 
 class ThreadWatch(Creations[None]):
     """Threads that run on after the test that started them."""
+
+    def __init__(self, makers: Makers) -> None:
+        super().__init__(makers, _is_running)
 
     def install(self) -> None:
         """Note each thread that is started, and whom it works for."""
@@ -113,25 +129,22 @@ class ThreadWatch(Creations[None]):
         threading.Thread.start = start  # type: ignore[method-assign]
         ThreadPoolExecutor.__init__ = make_pool  # type: ignore[method-assign]
 
-    def suspects(self) -> bool:
-        """Return whether a thread of this test is alive."""
-        return any(_is_running(made) for made in self.made)
-
     def offences(self) -> Sequence[Offence]:
         """Return the threads that are alive after a moment's patience."""
         deadline = time.monotonic() + GRACE_S
-        for made in filter(_is_running, self.made):
+        for made in self._there():
             made.found.join(max(0.0, deadline - time.monotonic()))
-        left = [made for made in self._take() if _is_running(made)]
         return [
             Offence("thread", made.found.name, f"thread {made.found.name!r}", made.place)
-            for made in left
-            if not held_by_wider_fixture(made.found)
+            for made in self._take()
         ]
 
 
 class ProcessWatch(Creations[tuple[int, str]]):
     """Child processes that run on; only the program's name is shown, arguments hold secrets."""
+
+    def __init__(self, makers: Makers) -> None:
+        super().__init__(makers, _child_runs)
 
     def install(self) -> None:
         """Note each ``subprocess.Popen``, which asyncio's subprocesses use too."""
@@ -148,26 +161,24 @@ class ProcessWatch(Creations[tuple[int, str]]):
         """Give ``Popen.__init__`` back."""
         subprocess.Popen.__init__ = self._original  # type: ignore[method-assign]
 
-    def suspects(self) -> bool:
-        """Return whether a child of this test runs."""
-        return any(_child_runs(made) for made in self.made)
-
     def offences(self) -> Sequence[Offence]:
         """Return the children that run after a moment's patience."""
         deadline = time.monotonic() + GRACE_S
         pause = threading.Event()
         while self.suspects() and time.monotonic() < deadline:
             pause.wait(0.01)
-        left = [made for made in self._take() if _child_runs(made)]
         return [
             Offence("process", made.facts[1], f"process {made.facts[1]!r}", made.place)
-            for made in left
-            if not held_by_wider_fixture(made.found)
+            for made in self._take()
         ]
 
 
 class SocketWatch(Creations[None]):
     """Sockets and servers that stay open."""
+
+    def __init__(self, makers: Makers) -> None:
+        super().__init__(makers, _is_open)
+        self._closing: list[Offence] = []
 
     def install(self) -> None:
         """Note each Python socket."""
@@ -176,9 +187,10 @@ class SocketWatch(Creations[None]):
         def __init__(found: socket.socket, *args: Any, **kwargs: Any) -> None:
             original(found, *args, **kwargs)
             self.note(found, None, skip=1)
+            if len(self.made) % _MANY == 0:
+                self._there()
 
         socket.socket.__init__ = __init__  # type: ignore[assignment,method-assign]
-        self._closing: list[Offence] = []
 
     def uninstall(self) -> None:
         """Give ``socket.__init__`` back."""
@@ -199,25 +211,22 @@ class SocketWatch(Creations[None]):
         served.discard(loop._ssock.fileno())
         for made in self.made:
             found = made.found
-            if found is not None and found.fileno() in served:
-                self._closing.append(_socket_offence(found, made.place))
+            if found is None or found.fileno() not in served or made.trail.is_anybodys:
+                continue
+            self._closing.append(_socket_offence(found, made.place))
 
     def suspects(self) -> bool:
         """Return whether a socket of this test is open."""
-        return bool(self._closing) or any(_is_open(made) for made in self.made)
+        return bool(self._closing) or super().suspects()
 
     def offences(self) -> Sequence[Offence]:
         """Return the sockets that are open and that something still holds."""
         offences, self._closing = self._closing, []
         told = {offence.place for offence in offences}
-        if any(_is_open(made) for made in self.made):
+        if super().suspects():
             gc.collect()  # one in a dead cycle is as good as closed
-        for made in self._take():
-            if _is_open(made) and made.place not in told:
-                found = made.found
-                if not held_by_wider_fixture(found):
-                    offences.append(_socket_offence(found, made.place))
-        return offences
+        left = [made for made in self._take() if made.place not in told]
+        return [*offences, *(_socket_offence(made.found, made.place) for made in left)]
 
 
 def _is_running(made: Made[Any]) -> bool:

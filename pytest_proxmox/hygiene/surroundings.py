@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pytest_proxmox.hygiene.offences import Offence
-from pytest_proxmox.hygiene.places import Place, of_caller
+from pytest_proxmox.hygiene.places import Trail
 
 _CURRENT_TEST = "PYTEST_CURRENT_TEST"  # pytest's own, different in each phase
 _CURRENT_TEST_KEYS = (_CURRENT_TEST, _CURRENT_TEST.encode())
@@ -26,18 +26,18 @@ class EnvironWatch:
 
     def install(self) -> None:
         """Note where a variable is set or deleted."""
-        self._places: dict[str, Place] = {}
+        self._trails: dict[str, Trail] = {}
         self._set, self._delete = os._Environ.__setitem__, os._Environ.__delitem__
-        setter, deleter, places = self._set, self._delete, self._places
+        setter, deleter, trails = self._set, self._delete, self._trails
 
         def __setitem__(environ: os._Environ[Any], key: Any, value: Any) -> None:
             if key != _CURRENT_TEST:
-                places[key] = of_caller(skip=1)
+                trails[key] = Trail(skip=1)
             setter(environ, key, value)
 
         def __delitem__(environ: os._Environ[Any], key: Any) -> None:
             if key != _CURRENT_TEST:
-                places[key] = of_caller(skip=1)
+                trails[key] = Trail(skip=1)
             deleter(environ, key)
 
         os._Environ.__setitem__ = __setitem__  # type: ignore[method-assign]
@@ -50,7 +50,7 @@ class EnvironWatch:
 
     def begin(self, test: int) -> None:
         """Take the variables as they are."""
-        self._places.clear()
+        self._trails.clear()
         self._given = _variables()
 
     @contextmanager
@@ -75,12 +75,19 @@ class EnvironWatch:
         offences = []
         for key, (old, new) in _differences(self._given, _variables()).items():
             name = os.fsdecode(key)
-            place = self._places.get(name)
-            if place is not None and (place.importing or place.library):
+            trail = self._trails.get(name)
+            if trail is not None and trail.is_anybodys:
                 _put(self._given, key, new)
                 continue
             verb = "was set" if old is None else "was deleted" if new is None else "was changed"
-            offences.append(Offence("environ", name, f"environment variable {name} {verb}", place))
+            offences.append(
+                Offence(
+                    "environ",
+                    name,
+                    f"environment variable {name} {verb}",
+                    trail.place if trail else None,
+                )
+            )
             _restore(name, old)
         return offences
 
@@ -93,10 +100,10 @@ class CwdWatch:
     def install(self) -> None:
         """Note where ``os.chdir`` is called."""
         original = self._original = os.chdir
-        self._place: Place | None = None
+        self._trail: Trail | None = None
 
         def chdir(path: Any) -> None:
-            self._place = of_caller(skip=1)
+            self._trail = Trail(skip=1)
             original(path)
 
         os.chdir = chdir
@@ -107,7 +114,7 @@ class CwdWatch:
 
     def begin(self, test: int) -> None:
         """Take the directory as it is."""
-        self._place = None
+        self._trail = None
         self._given = _directory()
 
     @contextmanager
@@ -133,7 +140,7 @@ class CwdWatch:
         if self._given is not None and os.path.isdir(self._given):
             self._original(self._given)
         what = f"the working directory was changed from {self._given} to {now}"
-        return [Offence("cwd", now, what, self._place)]
+        return [Offence("cwd", now, what, self._trail.place if self._trail else None)]
 
 
 def _variables() -> Variables:

@@ -71,7 +71,8 @@ LEAKS = [
 
         @pytest.mark.asyncio(loop_scope="module")
         async def test_next():
-            KEPT[0].cancel()
+            for kept in KEPT:
+                kept.cancel()
         """,
         """
         @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -269,7 +270,8 @@ LEAKS = [
             KEPT.append(subprocess.Popen(CHILD, stdin=subprocess.PIPE))  # HERE
 
         def test_next():
-            KEPT[0].communicate()
+            for kept in KEPT:
+                kept.communicate()
         """,
         """
         def test_it():
@@ -287,7 +289,8 @@ LEAKS = [
 
         @pytest.mark.asyncio(loop_scope="module")
         async def test_next():
-            await KEPT[0].communicate(b"")
+            for kept in KEPT:
+                await kept.communicate(b"")
         """,
         """
         @pytest.mark.asyncio
@@ -307,7 +310,8 @@ LEAKS = [
             KEPT.append(server)
 
         def test_next():
-            KEPT[0].communicate()
+            for kept in KEPT:
+                kept.communicate()
         """,
         """
         @pytest.fixture(scope="module")
@@ -329,7 +333,8 @@ LEAKS = [
             KEPT.append(socket.create_server(("127.0.0.1", 0)))  # HERE
 
         def test_next():
-            KEPT[0].close()
+            for kept in KEPT:
+                kept.close()
         """,
         """
         def test_it():
@@ -350,7 +355,8 @@ LEAKS = [
             assert server
 
         def test_next():
-            KEPT[0].close()
+            for kept in KEPT:
+                kept.close()
         """,
         """
         @pytest.fixture
@@ -374,7 +380,8 @@ LEAKS = [
             KEPT.append(socket.create_connection(address))  # HERE
 
         def test_next(address):
-            KEPT[0].close()
+            for kept in KEPT:
+                kept.close()
         """,
         """
         class Client:
@@ -417,7 +424,8 @@ LEAKS = [
             KEPT.append(asyncio.new_event_loop())  # HERE
 
         def test_next():
-            KEPT[0].close()
+            for kept in KEPT:
+                kept.close()
         """,
         """
         def test_it():
