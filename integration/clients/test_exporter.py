@@ -144,7 +144,7 @@ def test_guests_have_names_memory_and_a_flag_for_starting(scrape: Scrape) -> Non
     assert found["pve_memory_size_bytes", "lxc/100"] == 512 * 1024**2
     assert found["pve_onboot_status", "lxc/100"] == 1
     assert found["pve_onboot_status", "qemu/101"] == 0
-    assert found["pve_not_backed_up_total", ""] == 2
+    assert found["pve_not_backed_up_total", "cluster/pytest"] == 2
 
 
 def test_the_version_is_the_worlds(scrape: Scrape) -> None:
