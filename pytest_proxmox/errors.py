@@ -219,3 +219,13 @@ class VirtualTimeExhausted(ProxmoxTestError):
             f"{elapsed_s:.0f} virtual seconds have passed and the code under test still waits. "
             "It polls for something that never comes; end the poller, or raise the limit."
         )
+
+
+class ReaperMissing(ProxmoxTestError):
+    """The process that cleans up after a killed run did not start, so nothing was made."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"no reaper for this run: {why}. Without it a killed run would leave its guests on "
+            "the Proxmox until the next run sweeps them"
+        )

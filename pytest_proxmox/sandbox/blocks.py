@@ -302,14 +302,13 @@ class Blocks:
         Freed is what has expired, on any machine, and what runs of this machine hold that are
         dead by ``is_dead``, which need not be waited for.
         """
+        blocks = self._ledger.holdings.blocks(self._target)
         freed: list[str] = []
         left: list[Leftover] = []
-        for block in self._ledger.holdings.blocks(self._target):
-            if is_dead(block.run):
-                stays = self._sweeper.clear(block.lease_pool, block.span, block.run)
-                stays = stays or self.release(block)
-                left += stays
-                freed += [] if stays else [block.pool]
+        for run in sorted({block.run for block in blocks if is_dead(block.run)}):
+            left += self.collect_run(run)
+            kept = {block.pool for block in self._ledger.holdings.blocks(self._target, run)}
+            freed += [one.pool for one in blocks if one.run == run and one.pool not in kept]
         rows = self._rows()
         for span in sorted({row.span for row in rows}):
             of_span = [row for row in rows if row.span == span]
@@ -320,6 +319,14 @@ class Blocks:
                     left += self.release(taken)
                     freed.append(taken.pool)
         return freed, left
+
+    def collect_run(self, run: str) -> list[Leftover]:
+        """Return what keeps the blocks of a dead run of this machine from being freed."""
+        left: list[Leftover] = []
+        for block in self._ledger.holdings.blocks(self._target, run):
+            stays = self._sweeper.clear(block.lease_pool, block.span, block.run)
+            left += stays or self.release(block)
+        return left
 
     def _drop_pool(self, poolid: str, *, again: bool = False) -> tuple[bool, list[Leftover]]:
         """Delete a pool: whether it was there, and why it still is."""

@@ -118,6 +118,23 @@ class Ledger:
             )
         return self.baseline(run_id, target) or text
 
+    def reaper(self, run_id: str, target: str) -> str | None:
+        """Return where the run's reaper listens, None while it has none."""
+        query = "SELECT reaper FROM runs WHERE id = ? AND target = ?"
+        rows = self._book.read(query, run_id, target)
+        return rows[0]["reaper"] if rows else None
+
+    def set_reaper(
+        self, run_id: str, target: str, path: str | None, *, instead_of: str | None
+    ) -> bool:
+        """Write down where the run's reaper listens; False where somebody else was first."""
+        with self._book.writing() as db:
+            done = db.execute(
+                "UPDATE runs SET reaper = ? WHERE id = ? AND target = ? AND reaper IS ?",
+                (path, run_id, target, instead_of),
+            )
+        return done.rowcount == 1
+
     def user(self, run_id: str, target: str) -> str | None:
         """Return whom the run's tasks name, None for a run that was never on the target."""
         rows = self._book.read("SELECT user FROM runs WHERE id = ? AND target = ?", run_id, target)

@@ -16,7 +16,7 @@ VERSION: Final = 1
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT NOT NULL, target TEXT NOT NULL, kind TEXT NOT NULL, user TEXT NOT NULL,
-    started REAL NOT NULL, baseline TEXT, PRIMARY KEY (id, target)
+    started REAL NOT NULL, baseline TEXT, reaper TEXT, PRIMARY KEY (id, target)
 );
 CREATE TABLE IF NOT EXISTS workers (
     run TEXT NOT NULL, target TEXT NOT NULL, worker TEXT NOT NULL, host TEXT NOT NULL,

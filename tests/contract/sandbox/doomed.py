@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from pytest_proxmox.sandbox.ledger import Ledger
+from pytest_proxmox.sandbox.lifeline import Lifeline
+from pytest_proxmox.sandbox.reaper import Orders
 from pytest_proxmox.sandbox.run import Run
 from pytest_proxmox.sandbox.sandbox import Sandbox
 from pytest_proxmox.target.calls import Api, Resource
@@ -35,9 +38,10 @@ class Announcing:
 
 def main(settings: dict[str, Any]) -> None:
     """Live until killed, or until everything is done."""
-    endpoint = settings["endpoint"]
-    endpoint["ca_file"] = Path(endpoint["ca_file"])
-    api = Announcing(connect(Endpoint(**endpoint)))
+    said = settings["endpoint"]
+    said["ca_file"] = Path(said["ca_file"])
+    endpoint = Endpoint(**said)
+    api = Announcing(connect(endpoint))
     facts = settings["facts"]
     facts["found"] = frozenset(facts["found"])
     sandbox = Sandbox(
@@ -47,14 +51,39 @@ def main(settings: dict[str, Any]) -> None:
         span=VmidRange.parse(settings["span"]),
         run=Run.here("doomed"),
         pool=settings["pool"],
-    )
+    ).open()
+    with ExitStack() as stack:
+        if settings["reaper"] is not None:
+            stack.enter_context(lifeline(sandbox, endpoint, settings))
+        live(sandbox)
+    print("done", flush=True)
+
+
+def live(sandbox: Sandbox) -> None:
+    """Make guests and everything that a guest can have, and clean up."""
     guest = sandbox.lxc(start=1)
     guest.backup()
     guest.stop().clone()
     sandbox.vmid()
     sandbox.close()
     sandbox.sweep_run()
-    print("done", flush=True)
+
+
+def lifeline(sandbox: Sandbox, endpoint: Endpoint, settings: dict[str, Any]) -> Lifeline:
+    """Return the line to a reaper that is to be started."""
+    ledger = sandbox.ledger
+    return Lifeline(
+        Orders(
+            endpoint,
+            sandbox.facts,
+            ledger.path.parent,
+            sandbox.run.id,
+            Path(),
+            settings["pool"],
+            settings["reaper"],
+        ),
+        ledger,
+    )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_proxmox.clock import SystemClock
 from pytest_proxmox.sandbox.sweep import collect
 from tests.contract.sandbox.conftest import SPAN, Site
 
@@ -23,8 +24,11 @@ def way(request: pytest.FixtureRequest) -> tuple[str, str]:
     return "https", str(request.param)
 
 
-def doomed(site: Site) -> subprocess.Popen[str]:
-    """Start a process that lives on the site and announces its calls."""
+def doomed(site: Site, *, reaper: float | None = None) -> subprocess.Popen[str]:
+    """Start a process that lives on the site and announces its calls.
+
+    ``reaper`` is the grace of the reaper that it starts.
+    """
     endpoint, facts = site.endpoint, site.facts
     settings = {
         "endpoint": {name: getattr(endpoint, name) for name in type(endpoint).__slots__}
@@ -34,6 +38,7 @@ def doomed(site: Site) -> subprocess.Popen[str]:
         "ledger": str(site.ledger.path.parent),
         "span": str(SPAN),
         "pool": site.pool,
+        "reaper": reaper,
     }
     return subprocess.Popen(
         [sys.executable, "-m", "tests.contract.sandbox.doomed", json.dumps(settings)],
@@ -78,3 +83,32 @@ def test_the_doomed_life_ends_by_itself_after_the_last_kill(site: Site) -> None:
     """The kills above must reach to the end of the life, and not much beyond."""
     assert not kill_at(doomed(site), CALLS + 8)
     assert site.ledger.leases(site.facts.url) == []
+
+
+REAPED_S = 30.0  # a grace of 0.2 s, a sweep, a pause, a sweep, on a busy machine
+
+
+@pytest.mark.parametrize("call", [9, 12, 15, 20, 27, 33, 40], ids="call {}".format)
+def test_a_reaper_clears_up_without_any_later_run(site: Site, call: int) -> None:
+    site.plant(9000)
+    before = site.picture()
+
+    assert kill_at(doomed(site, reaper=0.2), call)
+
+    clock = SystemClock()
+    end = clock.monotonic() + REAPED_S
+    while clock.monotonic() < end and site.ledger.reaper("doomed", site.facts.url) is not None:
+        clock.sleep(0.05)
+    assert site.picture() == before
+    assert site.ledger.leases(site.facts.url) == []
+    assert site.ledger.holdings.blocks(site.facts.url) == []
+
+
+def test_a_reaper_that_nobody_needs_ends_at_once(site: Site) -> None:
+    assert not kill_at(doomed(site, reaper=20.0), CALLS + 9)
+
+    clock = SystemClock()
+    end = clock.monotonic() + REAPED_S
+    while clock.monotonic() < end and site.ledger.reaper("doomed", site.facts.url) is not None:
+        clock.sleep(0.05)
+    assert site.ledger.reaper("doomed", site.facts.url) is None
