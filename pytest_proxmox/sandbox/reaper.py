@@ -19,6 +19,7 @@ import os
 import selectors
 import socket
 import sys
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -97,6 +98,13 @@ class Watch:
         self._selector.register(server, selectors.EVENT_READ)
         self._living: dict[socket.socket, bytes] = {}
         self._has_news = False
+
+    def close(self) -> None:
+        """Let go of everybody."""
+        self._selector.close()
+        for peer in self._living:
+            peer.close()
+        self._living.clear()
 
     @property
     def is_anybody_alive(self) -> bool:
@@ -239,10 +247,14 @@ def main() -> int:
 
 def _watch(orders: Orders, server: socket.socket, ledger: Ledger) -> int:
     clock = SystemClock()
-    watch = Watch(server, clock, grace_s=orders.grace_s)
     reaper = Reaper(orders, ledger, clock)
+    with closing(Watch(server, clock, grace_s=orders.grace_s)) as watch:
+        return _mourn(watch, reaper, orders.run)
+
+
+def _mourn(watch: Watch, reaper: Reaper, run: str) -> int:
     while watch.next_death():
-        _LOG.info("a process of run %s died", orders.run)
+        _LOG.info("a process of run %s died", run)
         try:
             left = reaper.reap(rounds=1 if watch.is_anybody_alive else ROUNDS)
         except ProxmoxTestError:

@@ -1,0 +1,170 @@
+"""The reaper's watch and the lifelines to it; whole reapers are in the contract tests."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_proxmox.clock import SystemClock
+from pytest_proxmox.errors import ReaperMissing
+from pytest_proxmox.sandbox.ledger import Ledger
+from pytest_proxmox.sandbox.lifeline import Lifeline
+from pytest_proxmox.sandbox.reaper import BYE, Orders, Watch
+from pytest_proxmox.sandbox.run import Run
+from pytest_proxmox.target.endpoint import Endpoint
+from pytest_proxmox.target.facts import TargetFacts
+from tests.unit.sandbox.conftest import URL
+
+FACTS = TargetFacts(
+    "real", URL, "pve", "local", None, None, None, "9.2.11", "pt@pve!ci", frozenset({"bridge"})
+)
+ENDPOINT = Endpoint("pve.invalid", user="pt@pve", password="hunter2", ca_file=Path("/ca.pem"))
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short name: a socket's path has 104 bytes."""
+    path = Path(tempfile.mkdtemp(prefix="ppx-"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[socket.socket]:
+    """The socket that a reaper listens on."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(str(folder / "s"))
+        server.listen()
+        yield server
+
+
+@pytest.fixture
+def dial(folder: Path) -> Callable[[], socket.socket]:
+    """Return a function that connects a process of the run."""
+
+    def connect() -> socket.socket:
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        line.connect(str(folder / "s"))
+        return line
+
+    return connect
+
+
+@pytest.fixture
+def watch(server: socket.socket) -> Iterator[Callable[..., Watch]]:
+    """Return a function that makes a watch with a short grace."""
+    with ExitStack() as stack:
+
+        def make(grace_s: float = 0.05) -> Watch:
+            return stack.enter_context(closing(Watch(server, SystemClock(), grace_s=grace_s)))
+
+        yield make
+
+
+def test_a_bye_is_no_death(watch: Callable[..., Watch], dial: Callable[[], socket.socket]) -> None:
+    line = dial()
+    line.sendall(BYE)
+    line.close()
+
+    assert watch().next_death() is False
+
+
+def test_a_closed_line_is_a_death(
+    watch: Callable[..., Watch], dial: Callable[[], socket.socket]
+) -> None:
+    dial().close()
+    seen = watch()
+
+    assert seen.next_death() is True
+    assert not seen.is_anybody_alive
+    assert seen.next_death(0.0) is False
+
+
+def test_one_death_among_the_living_is_told_at_once(
+    watch: Callable[..., Watch], dial: Callable[[], socket.socket]
+) -> None:
+    living, dying = dial(), dial()
+    seen = watch()
+    dying.close()
+
+    assert seen.next_death() is True
+    assert seen.is_anybody_alive
+    living.sendall(BYE)
+    living.close()
+    assert seen.next_death() is False
+
+
+def test_a_worker_that_comes_in_the_grace_is_alive(
+    watch: Callable[..., Watch], dial: Callable[[], socket.socket]
+) -> None:
+    dial().close()
+    seen = watch(grace_s=1.0)
+    late: list[socket.socket] = []
+    timer = threading.Timer(0.1, lambda: late.append(dial()))
+    timer.start()
+
+    assert seen.next_death() is True
+    timer.join()
+    assert seen.is_anybody_alive
+    late[0].close()
+
+
+def test_a_starter_that_never_comes_has_made_nothing(watch: Callable[..., Watch]) -> None:
+    assert watch().next_death(first_contact_s=0.01) is False
+
+
+def test_orders_are_read_as_they_were_written() -> None:
+    orders = Orders(ENDPOINT, FACTS, Path("/ledger"), "run-1", Path("/s"), "pytest", 3.5)
+
+    assert Orders.parse(orders.render()) == orders
+    assert Orders.parse(replace(orders, pool=None).render()).pool is None
+
+
+def test_a_reaper_that_does_not_start_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    with Ledger(tmp_path, durable=False) as ledger:
+        ledger.register(Run.here("run-1"), target=URL, kind="real")
+        orders = Orders(ENDPOINT, FACTS, tmp_path, "run-1", Path(), None)
+
+        with pytest.raises(ReaperMissing, match="no reaper for this run: it said nothing"):
+            Lifeline(orders, ledger).__enter__()
+
+
+def test_the_second_worker_joins_the_first_ones_reaper(
+    tmp_path: Path, server: socket.socket, folder: Path
+) -> None:
+    with Ledger(tmp_path, durable=False) as ledger:
+        ledger.register(Run.here("run-1"), target=URL, kind="real")
+        assert ledger.set_reaper("run-1", URL, str(folder / "s"), instead_of=None)
+        orders = Orders(ENDPOINT, FACTS, tmp_path, "run-1", Path(), None)
+
+        with Lifeline(orders, ledger):
+            peer, _ = server.accept()
+        with peer:
+            assert peer.recv(64) == BYE
+
+
+def test_leaving_by_an_error_is_a_death(
+    tmp_path: Path, server: socket.socket, folder: Path
+) -> None:
+    with Ledger(tmp_path, durable=False) as ledger:
+        ledger.register(Run.here("run-1"), target=URL, kind="real")
+        assert ledger.set_reaper("run-1", URL, str(folder / "s"), instead_of=None)
+        orders = Orders(ENDPOINT, FACTS, tmp_path, "run-1", Path(), None)
+
+        with pytest.raises(ZeroDivisionError), Lifeline(orders, ledger):
+            raise ZeroDivisionError
+        peer, _ = server.accept()
+        with peer:
+            assert peer.recv(64) == b""
