@@ -4,17 +4,19 @@ What a fixture does with it::
 
     ledger = Ledger(folder, durable=facts.kind != "simulator")      # session: one a process
     run = Run.here(run_id, worker=worker)                           # session: one a process
-    with Sandbox(api, facts, ledger, span=vmid_range, run=run) as sandbox:   # any scope
-        yield sandbox
-        leftovers = sandbox.close()                                 # close() may be repeated
+    pool = None if facts.kind == "simulator" else settings.pool     # parent of the lease pools
+    with Sandbox(api, facts, ledger, span=vmid_range, run=run, pool=pool) as sandbox:
+        yield sandbox                                               # any scope
+        leftovers = sandbox.close()                                 # may be repeated
     if leftovers:
         raise LeftoversRemain(leftovers)                            # errors.py
 
 ``api`` is what ``target.session.connect`` returns, ``facts`` what ``target.facts.discover``
-returns, ``run_id`` the same text in every xdist worker of a run. At the end of a session each
-process calls ``sweep_run()`` on any sandbox of the target (net 2), and at the start of the next
-``sweep.collect(...)`` takes what a dead run left (net 5). ``open()``, called by ``with`` and by
-every method, looks round once a run: only what happens after it can be proven ours by its task.
+returns, ``run_id`` the same text in every xdist worker of a run. At the start of a session
+``sweep.collect(...)`` takes what dead runs left (net 5), then ``nets.spread(...)`` lasts until
+the end, where each process calls ``sweep_run()`` on any sandbox of the target (net 2).
+``open()``, called by ``with`` and by every method, looks round once a run: only what happens
+after it can be proven ours by its task.
 """
 
 from __future__ import annotations

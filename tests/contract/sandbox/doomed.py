@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_proxmox.sandbox.ledger import Ledger
-from pytest_proxmox.sandbox.lifeline import Lifeline
-from pytest_proxmox.sandbox.reaper import Orders
+from pytest_proxmox.sandbox.nets import spread
 from pytest_proxmox.sandbox.run import Run
 from pytest_proxmox.sandbox.sandbox import Sandbox
 from pytest_proxmox.target.calls import Api, Resource
@@ -54,7 +53,9 @@ def main(settings: dict[str, Any]) -> None:
     ).open()
     with ExitStack() as stack:
         if settings["reaper"] is not None:
-            stack.enter_context(lifeline(sandbox, endpoint, settings))
+            stack.enter_context(
+                spread(sandbox, endpoint, pool=settings["pool"], grace_s=settings["reaper"])
+            )
         live(sandbox)
     print("done", flush=True)
 
@@ -67,23 +68,6 @@ def live(sandbox: Sandbox) -> None:
     sandbox.vmid()
     sandbox.close()
     sandbox.sweep_run()
-
-
-def lifeline(sandbox: Sandbox, endpoint: Endpoint, settings: dict[str, Any]) -> Lifeline:
-    """Return the line to a reaper that is to be started."""
-    ledger = sandbox.ledger
-    return Lifeline(
-        Orders(
-            endpoint,
-            sandbox.facts,
-            ledger.path.parent,
-            sandbox.run.id,
-            Path(),
-            settings["pool"],
-            settings["reaper"],
-        ),
-        ledger,
-    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""The nets that last as long as a process's part of a run: its heartbeat and its reaper.
+
+For targets that outlive the run; an embedded Proxmox needs none of them. What a fixture does::
+
+    with nets.spread(place.sandbox(), endpoint, pool=settings.pool):
+        ...                     # tests
+        place.sandbox().sweep_run()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_proxmox.sandbox.heartbeat import Heartbeat
+from pytest_proxmox.sandbox.lifeline import Lifeline
+from pytest_proxmox.sandbox.reaper import GRACE_S, Orders
+
+if TYPE_CHECKING:
+    from pytest_proxmox.sandbox.sandbox import Sandbox
+    from pytest_proxmox.target.endpoint import Endpoint
+
+
+@contextmanager
+def spread(
+    sandbox: Sandbox, endpoint: Endpoint, *, pool: str | None, grace_s: float = GRACE_S
+) -> Iterator[None]:
+    """Keep the run's blocks, and have a reaper watch this process, as long as this lasts.
+
+    ``grace_s`` is how long the reaper waits after a death before it sweeps.
+
+    Raises:
+        ReaperMissing: it did not start; nothing may be made without it.
+    """
+    ledger = sandbox.open().ledger
+    orders = Orders(
+        endpoint=endpoint,
+        facts=sandbox.facts,
+        ledger=ledger.path.parent.absolute(),
+        run=sandbox.run.id,
+        socket=Path(),
+        pool=pool,
+        grace_s=grace_s,
+    )
+    with Lifeline(orders, ledger), Heartbeat(sandbox.ground):
+        yield
