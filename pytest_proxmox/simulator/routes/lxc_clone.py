@@ -1,4 +1,4 @@
-"""Clones and templates of containers (golden 05), and moving to another node."""
+"""Clones and templates of containers (golden 05)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import containers, guests
 from pytest_proxmox.simulator.family import Call, Family
-from pytest_proxmox.simulator.quorum import is_online, require_ready
+from pytest_proxmox.simulator.quorum import require_ready
 from pytest_proxmox.simulator.routes.lxc_create import UNPACK_BYTES_PER_S
-from pytest_proxmox.simulator.routes.lxc_power import power_off, power_on, require_volume
+from pytest_proxmox.simulator.routes.lxc_power import require_volume
 from pytest_proxmox.simulator.state import EMPTY, Guest, Task, Volume
-from pytest_proxmox.simulator.tasks import INTERRUPTED, Begun, TaskDied, Worker
+from pytest_proxmox.simulator.tasks import Begun, TaskDied, Worker
 from pytest_proxmox.simulator.volumes import ability
 from pytest_proxmox.simulator.wire import PveError
 
@@ -44,6 +44,7 @@ def clone(call: Call) -> str:
     if taken:
         raise PveError(500, taken)
     config = _source_config(source, params.get("snapname"))
+    _check_reach(call, config)
     full = bool(params.get("full", 0 if source.template else 1))
     _check_kind(call, source, config, full=full)
     entry = _target_config(call, config)
@@ -58,6 +59,19 @@ def clone(call: Call) -> str:
 def _check_target(call: Call, target: str | None) -> None:
     if target is not None and target not in call.state.nodes:
         raise PveError(500, f"no such cluster node '{target}'")
+
+
+def _check_reach(call: Call, config: Mapping[str, Any]) -> None:
+    """Refuse a clone on another node that does not see the volumes (as for VMs, not recorded).
+
+    Raises:
+        PveError: a volume lies on a storage of this node alone.
+    """
+    target = call.params.get("target", call.node)
+    names = {volid.partition(":")[0] for volid in containers.volids(config)}
+    storages = [call.state.storages.get(name) for name in names]
+    if target != call.node and any(s is not None and not s.shared for s in storages):
+        raise PveError(500, f"can't clone CT to node '{target}' (CT uses local storage)")
 
 
 def _source_config(source: Guest, snapname: str | None) -> Mapping[str, Any]:
@@ -151,7 +165,7 @@ def _copy(
         raise TaskDied(f"volume '{volid}' does not exist")
     name = task.args["storage"] if task.args["full"] else None
     try:
-        storage = sim.volumes.storage(name or original.storage)
+        storage = sim.volumes.storage(name or original.storage, node=task.args["target"])
     except PveError as exc:
         raise TaskDied(exc.message) from exc
     if "rootdir" not in storage.content:
@@ -238,79 +252,4 @@ def to_template(call: Call) -> None:
     call.sim.put_guest(guest.with_config(entries))
 
 
-@FAMILY.get(CT + "/migrate")
-def migration_preconditions(call: Call) -> dict[str, Any]:
-    """Return where a container could move to."""
-    guest = guests.require(call, "lxc")
-    others = [name for name in call.state.nodes if name != guest.node]
-    refused = {name: _local_volumes(call.sim, guest) for name in others}
-    return {
-        "running": int(guest.running),
-        "allowed-nodes": [name for name in others if not refused[name]],
-        "not-allowed-nodes": {
-            name: {"unavailable-resources": found} for name, found in refused.items() if found
-        },
-    }
-
-
-def _local_volumes(sim: Simulator, guest: Guest) -> list[str]:
-    found = []
-    for volid in containers.volids(guest.config):
-        storage = sim.state.storages.get(volid.partition(":")[0])
-        if storage is not None and not storage.shared:
-            found.append(volid)
-    return found
-
-
-@FAMILY.post(CT + "/migrate")
-def migrate(call: Call) -> str:
-    """Start the move of a container to another node."""
-    target = call.params["target"]
-    require_ready(call.sim)
-    if target == call.node:
-        raise PveError.fields({"target": "target is local node."})
-    _check_target(call, target)
-    guest = guests.require(call, "lxc")
-    if not is_online(call.sim, target):
-        raise PveError(500, f"node '{target}' is not online")
-    restart = bool(call.params.get("restart") or call.params.get("online"))
-    args = {"vmid": guest.vmid, "target": target, "restart": restart}
-    return call.start("vzmigrate", guest.vmid, args=args, lock=guests.lock_file("lxc", guest.vmid))
-
-
-def begin_migrate(sim: Simulator, task: Task) -> Begun:
-    """Refuse what cannot move, and lock the configuration."""
-    guest = guests.for_task(sim, task.node, "lxc", task.args["vmid"])
-    guests.die_if_locked(guest)
-    if guest.running and not task.args["restart"]:
-        raise TaskDied("lxc live migration is currently not implemented")
-    sim.put_guest(guest.with_config({"lock": "migrate"}))
-    return Begun(3.0, (f"starting migration of CT {guest.vmid} to node '{task.args['target']}'",))
-
-
-def finish_migrate(sim: Simulator, task: Task) -> tuple[str, ...]:
-    """Let the container live on the other node, its local volumes with it."""
-    guest = guests.for_task(sim, task.node, "lxc", task.args["vmid"])
-    target, running = task.args["target"], guest.running
-    if running:
-        guest = power_off(sim, guest)
-    for volid in containers.volids(guest.config):
-        volume = sim.volumes.find(volid, guest.node)
-        if volume is not None and volume.node:
-            sim.volumes.drop(volume)
-            sim.volumes.put(replace(volume, node=target))
-    moved = replace(guest.with_config({}, remove=("lock",)), node=target)
-    sim.put_guest(moved)
-    if running:
-        power_on(sim, moved, at=task.due)
-    return ("migration finished successfully",)
-
-
-def abort_migrate(sim: Simulator, task: Task) -> tuple[str, ...]:
-    """A polite stop leaves the container where it was."""
-    _unlock(sim, task.args["vmid"])
-    return (f"ERROR: migration aborted: {INTERRUPTED}",)
-
-
 FAMILY.worker("vzclone", Worker(begin_clone, finish_clone, abort_clone))
-FAMILY.worker("vzmigrate", Worker(begin_migrate, finish_migrate, abort_migrate))

@@ -110,7 +110,7 @@ def migrate(call: Call) -> str:
     if guest.running and not params.get("online"):
         raise PveError(500, "can't migrate running VM without --online")
     wanted = params.get("targetstorage", SAME_STORAGE)
-    _check_storages(call, wanted)
+    check_storages(call, wanted)
     args = {
         "vmid": guest.vmid,
         "target": target,
@@ -124,7 +124,12 @@ def migrate(call: Call) -> str:
     return call.start(kind, guest.vmid, worker="qmigrate", args=args, lock=lock)
 
 
-def _check_storages(call: Call, wanted: str) -> None:
+def check_storages(call: Call, wanted: str) -> None:
+    """Refuse a map of storages that names one which is not there, or not the caller's to use.
+
+    Raises:
+        PveError: 500, or 403.
+    """
     if wanted == SAME_STORAGE:
         return
     for pair in split(wanted):
@@ -132,7 +137,7 @@ def _check_storages(call: Call, wanted: str) -> None:
         call.require(f"/storage/{pair.rpartition(':')[2]}", "Datastore.AllocateSpace")
 
 
-def _storage_for(task: Task, name: str) -> str:
+def storage_for(task: Task, name: str) -> str:
     """Return the storage on the target that takes what lies on a storage here."""
     wanted = str(task.args.get("storages", SAME_STORAGE))
     if wanted == SAME_STORAGE:
@@ -181,7 +186,7 @@ def _check_volume(sim: Simulator, task: Task, guest: Guest, volid: str) -> int:
     if guest.running and not task.args.get("local", True):
         text = "can't live migrate attached local disks without with-local-disks option"
         raise TaskDied(f"can't migrate local disk '{volid}': {text}")
-    name = _storage_for(task, volume.storage)
+    name = storage_for(task, volume.storage)
     try:
         storage = sim.volumes.storage(name, node=task.args["target"])
     except PveError as exc:
@@ -207,7 +212,7 @@ def finish_migrate(sim: Simulator, task: Task) -> tuple[str, ...]:
 def _send(sim: Simulator, task: Task, there: Guest, volume: Volume) -> str:
     """Move a volume to the other node and return its id there."""
     sim.volumes.drop(volume)
-    name = _storage_for(task, volume.storage)
+    name = storage_for(task, volume.storage)
     if name == volume.storage:
         return sim.volumes.put(replace(volume, node=there.node)).volid
     storage = sim.volumes.storage(name)

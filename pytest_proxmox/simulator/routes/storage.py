@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,6 @@ from pytest_proxmox.simulator import archives
 from pytest_proxmox.simulator.family import Call, Family
 from pytest_proxmox.simulator.populate import content_of
 from pytest_proxmox.simulator.quorum import is_quorate
-from pytest_proxmox.simulator.routes.vzdump import archives_of
 from pytest_proxmox.simulator.state import GIB, Storage, Task, Volume
 from pytest_proxmox.simulator.tasks import Begun, TaskDied, Worker
 from pytest_proxmox.simulator.volumes import ability, parse_size
@@ -46,6 +46,7 @@ DEFAULT_CONTENT: Final[Mapping[str, str]] = {
 }
 NETWORKED: Final = ("nfs", "cifs", "cephfs", "rbd", "pbs", "iscsi", "iscsidirect")
 SECRETS: Final = ("password", "keyring", "encryption-key", "master-pubkey")
+_OWNER: Final = re.compile(r"(?:(?:vm|base|subvol)-)?(\d+)[/-]")  # 100/x.raw, vm-100-disk-0
 FORMATS: Final = ("qcow2", "raw", "subvol", "vmdk")
 
 
@@ -365,18 +366,36 @@ def change_volume(call: Call) -> None:
 def copy_volume(call: Call) -> str:
     """Start a copy of a volume under another name."""
     volume = _existing(call)
-    args = {"source": volume.volid, "target": call.params["target"]}
+    target = str(call.params["target"])
+    target = target if ":" in target else f"{volume.storage}:{target}"
+    node = call.params.get("target_node", call.node)
+    if node not in call.state.nodes:
+        raise PveError(500, f"no such cluster node '{node}'")
+    call.sim.volumes.storage(target.partition(":")[0], node=node)
+    args = {"source": volume.volid, "target": target, "node": node}
     return call.start("imgcopy", "", args=args)
 
 
 def finish_copy(sim: Simulator, task: Task) -> tuple[str, ...]:
-    """Make the copy."""
+    """Make the copy, for the guest that its name shows; what is there is never overwritten."""
     volume = sim.volumes.find(task.args["source"], task.node)
     if volume is None:
         raise TaskDied(f"volume '{task.args['source']}' does not exist")
-    target = str(task.args["target"])
-    target = target if ":" in target else f"{volume.storage}:{target}"
-    sim.volumes.put(replace(volume, volid=target, ctime=int(sim.clock.now())))
+    target, node = str(task.args["target"]), str(task.args["node"])
+    storage = sim.volumes.storage(target.partition(":")[0], node=node)
+    if sim.volumes.find(target, node) is not None:
+        raise TaskDied(f"volume '{target}' already exists")
+    owner = owner_of(target)
+    copy = replace(
+        volume,
+        volid=target,
+        node=sim.volumes.node_of(storage, node),
+        vmid=volume.vmid if owner is None else owner,
+        ctime=int(sim.clock.now()),
+        parent=None,
+        protected=False,
+    )
+    sim.volumes.put(copy)
     return (f"copied '{volume.volid}' to '{target}'",)
 
 
@@ -406,8 +425,8 @@ def owner_of(volid: str) -> int | None:
     if name.startswith("backup/vzdump-"):
         part = name.split("-")[2]
         return int(part) if part.isdigit() else None
-    head = name.partition("/")[0]
-    return int(head) if head.isdigit() else None
+    match = _OWNER.match(name)
+    return int(match[1]) if match is not None else None
 
 
 def begin_remove(sim: Simulator, task: Task) -> Begun:
@@ -437,57 +456,5 @@ def finish_remove(sim: Simulator, task: Task) -> tuple[str, ...]:
     return (done,)
 
 
-@FAMILY.get(ONE + "/prunebackups")
-def preview_prune(call: Call) -> list[dict[str, Any]]:
-    """Return which backups a retention would keep, remove, or finds protected."""
-    storage = call.sim.volumes.storage(call.params["storage"], node=call.node)
-    return [
-        {
-            "volid": volume.volid,
-            "vmid": volume.vmid,
-            "ctime": volume.ctime,
-            "type": archives.subtype(volume),
-            "mark": mark,
-        }
-        for volume, mark in _pruned(call.sim, storage, call.node, call.params)
-    ]
-
-
-def _pruned(
-    sim: Simulator, storage: Storage, node: str, params: Mapping[str, Any]
-) -> list[tuple[Volume, str]]:
-    rules = archives.retention(params.get("prune-backups") or storage.config.get("prune-backups"))
-    found: list[tuple[Volume, str]] = []
-    backups = [v for v in sim.volumes.listing(storage, node) if v.content == "backup"]
-    vmids = {v.vmid for v in backups if params.get("vmid") in (None, v.vmid)}
-    for vmid in sorted(v for v in vmids if v is not None):
-        group = archives_of(sim.volumes, storage, node, vmid)
-        wanted = [v for v in group if params.get("type") in (None, archives.subtype(v))]
-        marks = archives.marks(wanted, rules)
-        found += [(volume, marks[volume.volid]) for volume in wanted]
-    return found
-
-
-@FAMILY.delete(ONE + "/prunebackups")
-def prune(call: Call) -> str:
-    """Start removing what a retention does not keep."""
-    storage = call.sim.volumes.storage(call.params["storage"], node=call.node)
-    keys = ("prune-backups", "type", "vmid")
-    args = {key: call.params[key] for key in keys if key in call.params}
-    return call.start("prunebackups", storage.name, args={**args, "storage": storage.name})
-
-
-def finish_prune(sim: Simulator, task: Task) -> tuple[str, ...]:
-    """Remove the backups that are marked."""
-    storage = sim.volumes.storage(task.args["storage"])
-    log = []
-    for volume, mark in _pruned(sim, storage, task.node, task.args):
-        if mark == "remove":
-            sim.volumes.drop(volume)
-            log.append(f"Removed volume '{volume.volid}'")
-    return tuple(log)
-
-
 FAMILY.worker("imgcopy", Worker(finish=finish_copy))
 FAMILY.worker("imgdel", Worker(begin_remove, finish_remove))
-FAMILY.worker("prunebackups", Worker(finish=finish_prune))
