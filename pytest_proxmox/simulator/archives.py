@@ -101,18 +101,21 @@ def _keep_by_period(
     period: Callable[[datetime.datetime], str],
     found: dict[str, str],
 ) -> None:
-    """Keep the newest archive of each of the last ``count`` periods that have none yet."""
-    covered = {
-        period(datetime.datetime.fromtimestamp(volume.ctime, datetime.UTC))
+    """Keep the newest archive of each of the last ``count`` periods that have none yet.
+
+    The others of such a period are covered by it: the rules that follow look at older ones only.
+    """
+    which = {
+        volume.volid: period(datetime.datetime.fromtimestamp(volume.ctime, datetime.UTC))
         for volume in judged
-        if found.get(volume.volid) == "keep"
     }
-    kept = 0
+    covered = {which[volid] for volid, mark in found.items() if mark == "keep"}
+    fresh: set[str] = set()
     for volume in judged:
-        which = period(datetime.datetime.fromtimestamp(volume.ctime, datetime.UTC))
-        if kept == count:
+        mine = which[volume.volid]
+        if volume.volid in found or mine in covered:
+            continue
+        if mine not in fresh and len(fresh) == count:
             return
-        if which not in covered:
-            covered.add(which)
-            found[volume.volid] = "keep"
-            kept += 1
+        found[volume.volid] = "remove" if mine in fresh else "keep"
+        fresh.add(mine)
