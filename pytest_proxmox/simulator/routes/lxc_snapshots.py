@@ -37,8 +37,10 @@ def can_snapshot(sim: Simulator, config: Mapping[str, Any]) -> bool:
 @FAMILY.get(CT + "/feature")
 def feature(call: Call) -> dict[str, int]:
     """Return whether a container's storages can snapshot, clone or copy."""
-    guest = guests.require(call, "lxc")
-    able = call.params["feature"] == "copy" or can_snapshot(call.sim, guest.config)
+    guest, config = guests.require(call, "lxc"), None
+    if "snapname" in call.params:
+        config = _snapshot(call)[1].config
+    able = call.params["feature"] == "copy" or can_snapshot(call.sim, config or guest.config)
     return {"hasFeature": int(able)}
 
 

@@ -119,7 +119,7 @@ def begin_move(sim: Simulator, task: Task) -> Begun:
     if guest.running:
         raise TaskDied("cannot move volumes of a running container")
     try:
-        storage = sim.volumes.storage(task.args["storage"])
+        storage = sim.volumes.storage(task.args["storage"], node=task.node)
     except PveError as exc:
         raise TaskDied(exc.message) from exc
     if "rootdir" not in storage.content:

@@ -89,7 +89,7 @@ def _elsewhere(call: Call, vmid: int) -> bool:
 def _storage(sim: Simulator, task: Task) -> Storage:
     name = task.args["storage"]
     try:
-        storage = sim.volumes.storage(name)
+        storage = sim.volumes.storage(name, node=task.node)
     except PveError as exc:
         text = f"could not activate storage '{name}': {exc.message}"
         also = f"could not get storage information for '{name}': {exc.message}"
