@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, NoReturn, Protocol
 
 from pytest_proxmox.errors import ApiFailure, LeaseLost, TaskError
@@ -33,6 +34,9 @@ class Creator(Protocol):
     @property
     def ground(self) -> Ground:
         """Where the VMIDs come from."""
+
+    def slot(self, storage: str) -> AbstractContextManager[None]:
+        """Hold one of a storage's slots for as long as a create takes."""
 
     def identity(self) -> Identity:
         """Return who we are to the target."""
@@ -67,8 +71,10 @@ class Creation:
         )
         what = f"{recipe.what} {GuestRef(lease.vmid, recipe.kind, recipe.node)}"
         try:
-            lease = self._ledger.note(lease, upid=self._post(lease, recipe))
-            if self._is_beaten(lease, what):
+            with self._creator.slot(recipe.storage):
+                lease = self._ledger.note(lease, upid=self._post(lease, recipe))
+                is_beaten = self._is_beaten(lease, what)
+            if is_beaten:
                 self._yield_vmid(lease)
                 return None
         except ApiFailure as exc:

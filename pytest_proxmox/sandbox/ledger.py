@@ -21,6 +21,7 @@ from pytest_proxmox.sandbox.holdings import Holdings
 from pytest_proxmox.sandbox.lease import BEFORE, Lease, Maker, State
 from pytest_proxmox.sandbox.rows import lease_of, render, run_of, vmid_of
 from pytest_proxmox.sandbox.run import Run
+from pytest_proxmox.sandbox.slots import Slots
 from pytest_proxmox.sandbox.windows import best_window
 from pytest_proxmox.values import LeaseId, Vmid, VmidRange
 
@@ -30,7 +31,8 @@ FILE_NAME = "ledger.sqlite"
 class Ledger:
     """Runs, leases and what is known about VMIDs, for every target this machine talks to.
 
-    ``holdings`` are the blocks of VMIDs that runs hold on clusters. ``durable=False`` skips the
+    ``holdings`` are the blocks of VMIDs that runs hold on clusters, ``slots`` keep them from
+    using one storage too much at a time. ``durable=False`` skips the
     fsync: enough for an embedded Proxmox, which does not survive the machine either. One object
     may be used by several threads.
     """
@@ -40,6 +42,7 @@ class Ledger:
         self._clock = clock if clock is not None else SystemClock()
         self._book = Book(self.path, durable=durable)
         self.holdings = Holdings(self._book)
+        self.slots = Slots(self._book, self._clock)
 
     def close(self) -> None:
         """Close the file; the rows stay."""
@@ -311,7 +314,7 @@ class Ledger:
     def forget(self, target: str) -> None:
         """Drop everything about a target that does not exist any more."""
         with self._book.writing() as db:
-            for table in ("leases", "used", "foreigners", "workers", "blocks", "runs"):
+            for table in ("leases", "used", "foreigners", "workers", "blocks", "slots", "runs"):
                 db.execute(f"DELETE FROM {table} WHERE target = ?", (target,))  # noqa: S608
 
 

@@ -22,7 +22,8 @@ MEMORY_MIB = 256
 class Recipe:
     """A POST that makes a guest, all but the VMID, the description and the pool.
 
-    ``name_field`` and ``vmid_field`` are what PVE calls the name and the VMID there.
+    ``name_field`` and ``vmid_field`` are what PVE calls the name and the VMID there;
+    ``storage`` is where its disks are made, as far as that is known.
     """
 
     what: str
@@ -30,6 +31,7 @@ class Recipe:
     node: NodeName
     path: str
     name_field: str
+    storage: str
     vmid_field: str = "vmid"
     source: Vmid | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -71,7 +73,13 @@ def container(facts: TargetFacts, wishes: Mapping[str, Any]) -> Recipe:
         if bridge is not None:
             defaults["net0"] = f"name=eth0,bridge={bridge},ip=dhcp"
     return Recipe(
-        "create", "lxc", node, f"nodes/{node}/lxc", "hostname", parameters=_merge(defaults, wish)
+        "create",
+        "lxc",
+        node,
+        f"nodes/{node}/lxc",
+        "hostname",
+        str(wish.get("rootfs", storage)).partition(":")[0],
+        parameters=_merge(defaults, wish),
     )
 
 
@@ -89,11 +97,17 @@ def machine(facts: TargetFacts, wishes: Mapping[str, Any]) -> Recipe:
     if bridge is not None:
         defaults["net0"] = f"virtio,bridge={bridge}"
     return Recipe(
-        "create", "qemu", node, f"nodes/{node}/qemu", "name", parameters=_merge(defaults, wish)
+        "create",
+        "qemu",
+        node,
+        f"nodes/{node}/qemu",
+        "name",
+        str(wish.get("scsi0", storage)).partition(":")[0],
+        parameters=_merge(defaults, wish),
     )
 
 
-def clone(source: GuestRef, wishes: Mapping[str, Any]) -> Recipe:
+def clone(facts: TargetFacts, source: GuestRef, wishes: Mapping[str, Any]) -> Recipe:
     """Return the recipe of a guest's clone, on its node unless ``target`` names another."""
     wish = dict(wishes)
     return Recipe(
@@ -102,6 +116,7 @@ def clone(source: GuestRef, wishes: Mapping[str, Any]) -> Recipe:
         NodeName.parse(str(wish.get("target", source.node))),
         f"{source.path.removeprefix('/')}/clone",
         "hostname" if source.kind == "lxc" else "name",
+        str(wish.get("storage", facts.storage)),
         vmid_field="newid",
         source=source.vmid,
         parameters=_merge({}, wish),

@@ -22,6 +22,7 @@ after it can be proven ours by its task.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
 from pytest_proxmox.clock import Clock, SystemClock
@@ -218,7 +219,7 @@ class Sandbox:
             ApiFailure: the target refused it.
             RangeExhausted: no VMID of the range is free.
         """
-        return self._make(lambda _, wishes: recipes.clone(guest.ref, wishes), overrides)
+        return self._make(lambda facts, wish: recipes.clone(facts, guest.ref, wish), overrides)
 
     def backup(self, guest: Guest, **overrides: Any) -> Volid:
         """Return the volume of a new backup of a guest; it is removed with the guest.
@@ -346,6 +347,12 @@ class Sandbox:
             node=NodeName(self.facts.node),
             patience=self._patience,
         )
+
+    def slot(self, storage: str) -> AbstractContextManager[None]:
+        """Hold one of a storage's slots; an embedded Proxmox has as many as anybody wants."""
+        if self.facts.kind == "simulator":
+            return nullcontext()
+        return self.ledger.slots.use(self.facts.url, storage, self.run)
 
     def identity(self) -> Identity:
         """Return who we are to the target: our user, our run, and what it found there."""
