@@ -86,7 +86,7 @@ def remove(
     if not is_quorate(sim):
         raise TaskDied(guests.unwritable(sim, guest))
     if args.get("purge"):
-        log.append(_purge(sim, guest))
+        log += _purge(sim, guest)
     _forget(sim, guest.vmid)
     sim.drop_guest(guest.vmid)
     return tuple(log)
@@ -109,9 +109,12 @@ def _path(sim: Simulator, volid: str) -> str:
     return f"{sim.state.storages[name].path}/images/{rest}"
 
 
-def _purge(sim: Simulator, guest: Guest) -> str:
+def _purge(sim: Simulator, guest: Guest) -> list[str]:
     """Take the guest out of backup jobs, replication and high availability."""
-    sim.state.ha.pop(ha_sid(guest))
+    short = f"{guests.SHORT[guest.kind]} {guest.vmid}"
+    log = [f"purging {short} from related configurations.."]
+    if sim.state.ha.pop(ha_sid(guest)) is not None:
+        log.append(f"NOTE: removed {short} from HA resource configuration.")
     for key in [key for key in sim.state.records if key[0] == "replication"]:
         if key[1].startswith(f"{guest.vmid}-"):
             del sim.state.records[key]
@@ -123,7 +126,7 @@ def _purge(sim: Simulator, guest: Guest) -> str:
                 sim.state.jobs[ident] = {**job, "vmid": ",".join(named)}
             else:
                 del sim.state.jobs[ident]
-    return f"purging {guests.SHORT[guest.kind]} {guest.vmid} from related configurations.."
+    return log
 
 
 def _forget(sim: Simulator, vmid: int) -> None:

@@ -215,7 +215,12 @@ def test_a_managed_guest_goes_only_with_purge(ha: Client) -> None:
         500,
         "unable to remove CT 100 - used in HA resources and purge parameter not set.",
     )
-    assert ha.finish(ha.delete("/nodes/pve/lxc/100", purge=1)) == "OK"
+    purged = ha.delete("/nodes/pve/lxc/100", purge=1)
+    assert ha.finish(purged) == "OK"
+    assert ha.log(purged.data)[:2] == [
+        "purging CT 100 from related configurations..",
+        "NOTE: removed CT 100 from HA resource configuration.",
+    ]
     assert ha.get(HA).data == []
 
 
