@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import guests
@@ -69,6 +70,11 @@ _FIRST: Final = {"rootfs": ("volume",), "mp": ("volume", "mp"), "net": ("name",)
 
 def parse(field: str, text: str) -> dict[str, Any]:
     """Return the values in a property string of a container's configuration."""
+    return dict(_parsed(field, text))
+
+
+@lru_cache(maxsize=20_000)  # a list of ten thousand containers reads each one's disk
+def _parsed(field: str, text: str) -> Mapping[str, Any]:
     if CREATE is None:
         raise LookupError("the schema has no POST /nodes/{node}/lxc")
     return properties(CREATE, field, text)
