@@ -6,6 +6,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from pytest_proxmox.errors import InvalidValue
@@ -41,18 +42,15 @@ def install(isolation: Any, things: Sequence[tuple[str, Any]]) -> Callable[[], N
 
 
 def _provider(isolation: Any, dependency: Any) -> Callable[[], Any]:
-    if inspect.isasyncgenfunction(dependency) or inspect.iscoroutinefunction(dependency):
-        return lambda: _async_sessions(isolation)
+    """Return a generator function: FastAPI looks at what kind of function it is."""
 
     def sessions() -> Iterator[Session]:
         with Session(isolation.app_engine) as session:
             yield session
 
-    return sessions
+    async def async_sessions() -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(isolation.async_engine) as session:
+            yield session
 
-
-async def _async_sessions(isolation: Any) -> AsyncIterator[Any]:
-    from sqlalchemy.ext.asyncio import AsyncSession
-
-    async with AsyncSession(isolation.async_engine) as session:
-        yield session
+    kinds = (inspect.isasyncgenfunction, inspect.iscoroutinefunction)
+    return async_sessions if any(kind(dependency) for kind in kinds) else sessions

@@ -11,7 +11,15 @@ from types import FrameType
 
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _STDLIB = sysconfig.get_path("stdlib")
-_LIBRARIES = ("sqlalchemy", "greenlet", "pluggy", "_pytest", "pytest_asyncio", "polyfactory")
+_LIBRARIES = (
+    "sqlalchemy",
+    "greenlet",
+    "pluggy",
+    "_pytest",
+    "pytest/",
+    "pytest_asyncio",
+    "polyfactory",
+)
 
 
 @lru_cache(maxsize=1024)

@@ -75,7 +75,7 @@ def test_seeded_cluster_is_consistent(cluster: Cluster, db_state: DbState) -> No
 
 
 def test_vmids_of_a_cluster_are_unique_across_kinds(cluster: Cluster) -> None:
-    vmids = [guest.id for guest in [*cluster.vms, *cluster.containers]]
+    vmids = [vm.id for vm in cluster.vms] + [container.id for container in cluster.containers]
     assert len(set(vmids)) == len(vmids)
 
 
