@@ -16,7 +16,7 @@ from pytest_proxmox.simulator.routes.qemu_migrate import (
     storage_for,
 )
 from pytest_proxmox.simulator.state import MIB, Guest, Task, Volume
-from pytest_proxmox.simulator.tasks import INTERRUPTED, Begun, TaskDied, Worker
+from pytest_proxmox.simulator.tasks import INTERRUPTED, LOCK_WAIT_S, Begun, NotYet, TaskDied, Worker
 from pytest_proxmox.simulator.volumes import ability
 from pytest_proxmox.simulator.wire import PveError
 
@@ -59,7 +59,8 @@ def migrate(call: Call) -> str:
     wanted = params.get("target-storage", SAME_STORAGE)
     check_storages(call, wanted)
     args = {"vmid": guest.vmid, "target": target, "restart": restart, "storages": wanted}
-    return call.start("vzmigrate", guest.vmid, args=args, lock=guests.lock_file("lxc", guest.vmid))
+    # not the lock of the configuration: who changes that meanwhile hears of the lock in it
+    return call.start("vzmigrate", guest.vmid, args=args, lock=f"pve-migrate-{guest.vmid}")
 
 
 # --- the worker ---------------------------------------------------------------------------------
@@ -67,6 +68,7 @@ def migrate(call: Call) -> str:
 
 def begin(sim: Simulator, task: Task) -> Begun:
     """Refuse what cannot move, and lock the configuration."""
+    _await_turn(sim, task)
     guest = guests.for_task(sim, task.node, "lxc", task.args["vmid"])
     guests.die_if_locked(guest)
     try:
@@ -79,6 +81,22 @@ def begin(sim: Simulator, task: Task) -> Begun:
     sim.put_guest(guest.with_config({"lock": "migrate"}))
     line = f"starting migration of CT {guest.vmid} to node '{task.args['target']}'"
     return Begun(MIGRATE_S + size / SEND_BYTES_PER_S, (line,))
+
+
+def _await_turn(sim: Simulator, task: Task) -> None:
+    """Wait for whoever changes the container.
+
+    Raises:
+        NotYet: that ends soon enough.
+        TaskDied: it does not.
+    """
+    lock = guests.lock_file("lxc", task.args["vmid"])
+    holder = sim.tasks.holder(lock)
+    if holder is None:
+        return
+    if holder.due > task.starttime + LOCK_WAIT_S:
+        raise TaskDied(f"can't lock file '{lock}' - got timeout")
+    raise NotYet(holder.due)
 
 
 def _volids(guest: Guest) -> list[str]:
