@@ -1,0 +1,1 @@
+"""A small shop: orders are committed, refused and noted in the background."""
