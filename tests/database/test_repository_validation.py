@@ -473,12 +473,12 @@ def _plain(column: Any) -> Any:
     return {int: 4711, float: 0.5, bool: True}.get(kind) or models.now()
 
 
-FOREIGN = [
+FOREIGN = sorted(  # constraints are a set: their order differs between workers
     (table.name, key.column_keys[0])
     for table in Base.metadata.sorted_tables
     for key in table.constraints
     if isinstance(key, ForeignKeyConstraint)
-]
+)
 MAKERS: dict[tuple[str, str], Any] = {
     ("vms", "node_id"): lambda: VMFactory.build(node_id="nowhere"),
     ("containers", "node_id"): lambda: ContainerFactory.build(node_id="nowhere"),
