@@ -73,18 +73,28 @@ def _open(path: Path, *, durable: bool) -> sqlite3.Connection:
         db.row_factory = sqlite3.Row
         # The switch to WAL does not wait for others; the write that comes before it does.
         db.execute("BEGIN IMMEDIATE")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
+        _bring_up_to_date(db)
         db.execute("COMMIT")
-        if version > VERSION:
-            raise sqlite3.DatabaseError(f"written by a newer pytest-proxmox (format {version})")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
-        if version < VERSION:
-            db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA user_version={VERSION};COMMIT;")
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _bring_up_to_date(db: sqlite3.Connection) -> None:
+    """Make the tables; those of an older format are dropped, because none was ever released."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise sqlite3.DatabaseError(f"written by a newer pytest-proxmox (format {version})")
+    if version == VERSION:
+        return
+    for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        db.execute(f'DROP TABLE "{name}"')
+    for statement in filter(str.strip, SCHEMA.split(";")):
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version={VERSION}")
 
 
 def _unusable(path: Path, error: Exception) -> LedgerUnusable:

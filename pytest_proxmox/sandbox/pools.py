@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
-from pytest_proxmox.values import BLOCK_SIZE, VMID_MAX, LeaseId, Vmid, VmidRange
+from pytest_proxmox.values import BLOCK_SIZE, VMID_MAX, VMID_MIN, LeaseId, Vmid, VmidRange
+
+ANYWHERE: Final = VmidRange(Vmid(VMID_MIN), Vmid(VMID_MAX))  # what a sweep looks at
 
 _TENANT = re.compile(
     r"pytest-proxmox run=(?P<run>\S+) host=(?P<host>\S+) lease=(?P<lease>n[0-9a-f]{12})"

@@ -30,13 +30,13 @@ from pytest_proxmox.sandbox.blocks import Blocks
 from pytest_proxmox.sandbox.clearing import Clearing, destroyer_for
 from pytest_proxmox.sandbox.lease import Leftover
 from pytest_proxmox.sandbox.ledger import Ledger
+from pytest_proxmox.sandbox.pools import ANYWHERE
 from pytest_proxmox.sandbox.removal import Patience
 from pytest_proxmox.sandbox.run import Run
 from pytest_proxmox.target.calls import Calls
 from pytest_proxmox.target.endpoint import Endpoint
 from pytest_proxmox.target.facts import TargetFacts
 from pytest_proxmox.target.session import connect
-from pytest_proxmox.values import VMID_MAX, VMID_MIN, Vmid, VmidRange
 
 GRACE_S = 20.0  # orphaned workers can create for up to 15 s more
 FIRST_CONTACT_S = 60.0  # who started us must come within this time, or is dead already
@@ -212,7 +212,7 @@ class Reaper:
             self._ledger,
             me,
             target=facts.url,
-            span=VmidRange(Vmid(VMID_MIN), Vmid(VMID_MAX)),
+            span=ANYWHERE,
             parent=parent,
             sweeper=Clearing(calls, facts, self._ledger, me, Patience()),
         )

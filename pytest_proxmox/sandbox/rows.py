@@ -11,7 +11,7 @@ from pytest_proxmox.sandbox.lease import Lease, Leftover, State
 from pytest_proxmox.sandbox.run import Run
 from pytest_proxmox.values import LeaseId, NodeName, Upid, Vmid, VmidRange, Volid, parse_kind
 
-VERSION: Final = 1
+VERSION: Final = 2  # 1 was never released
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS runs (

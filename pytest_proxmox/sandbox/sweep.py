@@ -10,11 +10,11 @@ from pytest_proxmox.sandbox.blocks import Blocks
 from pytest_proxmox.sandbox.clearing import Clearing, destroyer_for
 from pytest_proxmox.sandbox.lease import Lease, Leftover
 from pytest_proxmox.sandbox.ledger import Ledger
+from pytest_proxmox.sandbox.pools import ANYWHERE
 from pytest_proxmox.sandbox.removal import Patience
 from pytest_proxmox.sandbox.run import Run
 from pytest_proxmox.target.calls import Api, Calls
 from pytest_proxmox.target.facts import TargetFacts
-from pytest_proxmox.values import VMID_MAX, VMID_MIN, Vmid, VmidRange
 
 Progress = Callable[[Lease], None]
 
@@ -81,7 +81,7 @@ def _collect_blocks(
         ledger,
         run,
         target=facts.url,
-        span=VmidRange(Vmid(VMID_MIN), Vmid(VMID_MAX)),
+        span=ANYWHERE,
         parent=pool,
         sweeper=Clearing(calls, facts, ledger, run, patience or Patience()),
     )

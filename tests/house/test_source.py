@@ -21,7 +21,6 @@ LONG_FUNCTIONS = {
 MAKES_VMIDS = {
     "pytest_proxmox/sandbox/inventory.py": "rows of Proxmox's lists become values here",
     "pytest_proxmox/sandbox/pools.py": "a lease pool's name says which ids it holds",
-    "pytest_proxmox/sandbox/reaper.py": "looks at every id there can be",
     "pytest_proxmox/sandbox/rows.py": "rows of the ledger's file hold plain numbers",
     "pytest_proxmox/sandbox/sandbox.py": "tests hand over plain numbers",
     "pytest_proxmox/simulator/state.py": "guests come out of the store under plain numbers",

@@ -210,6 +210,16 @@ def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         Ledger(tmp_path)
 
 
+def test_a_ledger_of_an_unreleased_format_is_made_anew(tmp_path: Path, run: Run) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as db:
+        db.execute("CREATE TABLE leases (id TEXT)")
+        db.execute("PRAGMA user_version=1")
+
+    with Ledger(tmp_path, durable=False) as ledger:
+        ledger.register(run, target=TARGET, kind="real")
+        assert ledger.claim(TARGET, [SPAN], run)[0].vmid == 9000
+
+
 CLAIMER = """
     import sys
     from pathlib import Path
