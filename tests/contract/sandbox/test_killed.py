@@ -15,7 +15,7 @@ from pytest_proxmox.clock import SystemClock
 from pytest_proxmox.sandbox.sweep import collect
 from tests.contract.sandbox.conftest import SPAN, Site
 
-CALLS = 44  # of the life without pools; killed at every third of them
+CALLS = 44  # of the life without pools; killed at every fourth of them
 
 
 @pytest.fixture(params=["root", "weak token"])
@@ -64,7 +64,7 @@ def kill_at(process: subprocess.Popen[str], call: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("call", range(3, CALLS, 3), ids="call {}".format)
+@pytest.mark.parametrize("call", range(3, CALLS, 4), ids="call {}".format)
 def test_what_a_killed_process_left_is_collected(site: Site, call: int) -> None:
     site.plant(9000)
     site.plant(9002)
@@ -88,7 +88,7 @@ def test_the_doomed_life_ends_by_itself_after_the_last_kill(site: Site) -> None:
 REAPED_S = 30.0  # a grace of 0.2 s, a sweep, a pause, a sweep, on a busy machine
 
 
-@pytest.mark.parametrize("call", [9, 12, 15, 20, 27, 33, 40], ids="call {}".format)
+@pytest.mark.parametrize("call", [9, 13, 20, 33], ids="call {}".format)
 def test_a_reaper_clears_up_without_any_later_run(site: Site, call: int) -> None:
     site.plant(9000)
     before = site.picture()
