@@ -63,7 +63,8 @@ class Blocks:
 
     def lost(self, vmid: Vmid) -> LeaseLost:
         """Return the error for the block of a VMID whose pool is gone; it is not used again."""
-        block = next(block for block in self.held() if vmid in block.span)
+        rows = self._ledger.holdings.blocks(self._target, self._run.id)
+        block = next(block for block in rows if vmid in block.span)
         self._ledger.holdings.put(replace(block, hold=Hold.LOST))
         return LeaseLost(block.pool)
 

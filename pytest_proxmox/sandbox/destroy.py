@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from pytest_proxmox.errors import ForeignGuest, ProxmoxTestError
+from pytest_proxmox.errors import ForeignGuest, LeaseError
 from pytest_proxmox.sandbox.inventory import Inventory
 from pytest_proxmox.sandbox.lease import Lease, Leftover, State
 from pytest_proxmox.sandbox.ledger import Ledger
@@ -49,18 +49,23 @@ class Destroyer:
     def destroy(self, lease: Lease) -> tuple[Leftover, ...]:
         """Return what is left of a lease: with nothing left it is released, else dirty.
 
-        A dirty VMID stays held. What we can show that we never made is not left over.
+        A dirty VMID stays held. What we can show that we never made is not left over, and what
+        another sweep has released meanwhile is not ours any more.
         """
-        held = self._ledger.advance(lease, State.DESTROYING)
+        current = self._ledger.get(lease.id)
+        if not current.is_held:
+            return ()
         try:
-            leftovers = () if lease.is_untouched else self._clear(held)
-        except ForeignGuest as exc:
-            leftovers = self._not_ours(held, exc)
-        except ProxmoxTestError as exc:
-            leftovers = (Leftover(str(held), str(exc), remedy(held)),)
-        state = State.DIRTY if leftovers else State.RELEASED
-        self._ledger.advance(held, state, leftovers=leftovers)
+            held = self._ledger.advance(current, State.DESTROYING)
+            leftovers = () if current.is_untouched else self._clear(held)
+            self._settle(held, leftovers)
+        except LeaseError:
+            return self._ledger.get(lease.id).leftovers  # two sweeps at once: the other's word
         return leftovers
+
+    def _settle(self, lease: Lease, leftovers: tuple[Leftover, ...]) -> None:
+        state = State.DIRTY if leftovers else State.RELEASED
+        self._ledger.advance(lease, state, leftovers=leftovers)
 
     def destroy_all(self, leases: Iterable[Lease]) -> tuple[Leftover, ...]:
         """Return what is left of several leases, the newest destroyed first.
@@ -69,7 +74,7 @@ class Destroyer:
         """
         waiting = list(leases)[::-1]
         while True:
-            results = [(lease, self.destroy(self._ledger.get(lease.id))) for lease in waiting]
+            results = [(lease, self.destroy(lease)) for lease in waiting]
             left = [lease for lease, leftovers in results if leftovers]
             if not left or len(left) == len(waiting):
                 return tuple(item for _, leftovers in results for item in leftovers)
@@ -77,6 +82,14 @@ class Destroyer:
             self._inventory.refresh()
 
     def _clear(self, lease: Lease) -> tuple[Leftover, ...]:
+        try:
+            return self._clear_away(lease)
+        except ForeignGuest as exc:
+            return self._not_ours(lease, exc)
+        except Exception as exc:  # noqa: BLE001  # whatever it is: the other leases must still go
+            return (Leftover(str(lease), f"{type(exc).__name__}: {exc}", remedy(lease)),)
+
+    def _clear_away(self, lease: Lease) -> tuple[Leftover, ...]:
         node = lease.node if lease.node is not None else self._node
         trace = Trace(node, backups=lease.backups)
         pauses = iter(self._patience.pauses)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,9 @@ def spread(
         ReaperMissing: it did not start; nothing may be made without it.
     """
     ledger = sandbox.open().ledger
+    ca_file = None if endpoint.ca_file is None else endpoint.ca_file.absolute()
     orders = Orders(
-        endpoint=endpoint,
+        endpoint=replace(endpoint, ca_file=ca_file),  # the reaper works in another folder
         facts=sandbox.facts,
         ledger=ledger.path.parent.absolute(),
         run=sandbox.run.id,

@@ -174,11 +174,10 @@ class Reaper:
 
         Twice, because a request that a dying process had sent can take effect after the first.
         """
-        calls = Calls(connect(self._orders.endpoint), self._clock)
         pause_s = min(PAUSE_S, self._orders.grace_s)
         left: list[Leftover] = []
         for number in range(rounds):
-            left = self._sweep(calls)
+            left = self._try()
             _LOG.info("sweep %d: %d left", number + 1, len(left))
             if number > 0 and not left:
                 break
@@ -186,6 +185,13 @@ class Reaper:
                 self._clock.sleep(pause_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         return left
+
+    def _try(self) -> list[Leftover]:
+        """One sweep; a target that does not answer is asked again in the next round."""
+        try:
+            return self._sweep(Calls(connect(self._orders.endpoint), self._clock))
+        except ProxmoxTestError as exc:
+            return [Leftover(f"run {self._orders.run} on {self._orders.facts.url}", str(exc))]
 
     def _sweep(self, calls: Calls) -> list[Leftover]:
         """Destroy the leases of the run's dead processes, and give its blocks back."""
@@ -255,11 +261,7 @@ def _watch(orders: Orders, server: socket.socket, ledger: Ledger) -> int:
 def _mourn(watch: Watch, reaper: Reaper, run: str) -> int:
     while watch.next_death():
         _LOG.info("a process of run %s died", run)
-        try:
-            left = reaper.reap(rounds=1 if watch.is_anybody_alive else ROUNDS)
-        except ProxmoxTestError:
-            _LOG.exception("the sweep failed; the next run's sweep tries again")
-            return 1
+        left = reaper.reap(rounds=1 if watch.is_anybody_alive else ROUNDS)
         for leftover in left:
             _LOG.error("left: %s", leftover)
         if not watch.is_anybody_alive:

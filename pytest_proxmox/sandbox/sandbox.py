@@ -142,6 +142,14 @@ class Sandbox:
         leases = self._lease(size, "test")
         return VmidRange(leases[0].vmid, leases[-1].vmid)
 
+    def pool_of(self, vmid: Vmid) -> str | None:
+        """Return the pool that the app under test must name for a guest under a leased VMID.
+
+        None where no pool is needed. With a token that ``pytest-proxmox setup`` made, a create
+        without it is refused.
+        """
+        return self.ground.pool_of(vmid)
+
     def _lease(self, count: int, maker: Maker) -> tuple[Lease, ...]:
         """VMIDs that neither another lease nor anybody on the target has."""
         self.open()

@@ -73,7 +73,7 @@ class Site:
             "vmid": int(vmid),
             "ostemplate": self.facts.template,
             "rootfs": f"{self.facts.storage}:1",
-            "pool": sandbox.ground.pool_of(Vmid(vmid)),
+            "pool": sandbox.pool_of(Vmid(vmid)),
         }
         return order | wishes
 

@@ -304,3 +304,38 @@ def test_a_crash_inside_the_destroy_is_taken_over(
     assert sandbox.sweep_run() == []
     assert proxmox.guests == {}
     assert state(ledger, guest) is State.RELEASED
+
+
+def test_an_error_of_our_own_does_not_keep_the_others(
+    sandbox: Sandbox, proxmox: FakeProxmox, ledger: Ledger
+) -> None:
+    sandbox.lxc()
+    broken = sandbox.lxc()
+    sandbox.lxc()
+    proxmox.guests[9001].protection = "yes"  # type: ignore[assignment]
+
+    def refuse(*_: object, **__: object) -> None:
+        raise KeyError("a mistake in our code")
+
+    proxmox.config_put = refuse  # type: ignore[method-assign]
+    (leftover,) = sandbox.close()
+
+    assert "KeyError" in leftover.reason
+    assert list(proxmox.guests) == [broken.vmid]
+    assert state(ledger, broken) is State.DIRTY
+
+
+def test_two_sweeps_at_once_agree(sandbox: Sandbox, proxmox: FakeProxmox, ledger: Ledger) -> None:
+    """The other one is done with the guest between our look and our verdict."""
+    guest = sandbox.lxc()
+    nextid = proxmox.nextid
+
+    def overtaken(vmid: int) -> str:
+        ledger.advance(guest.lease, State.RELEASED)
+        return nextid(vmid)
+
+    proxmox.nextid = overtaken  # type: ignore[method-assign]
+
+    assert sandbox.close() == []
+    assert state(ledger, guest) is State.RELEASED
+    assert sandbox.destroyer().destroy(guest.lease) == ()
