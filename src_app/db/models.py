@@ -85,11 +85,7 @@ class Base(DeclarativeBase):
     """The base of all models; constraints have names, so that errors can be told apart."""
 
     metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map: ClassVar = {
-        datetime: Moment,
-        dict[str, Any]: JSON,
-        list[Any]: JSON,
-    }
+    type_annotation_map: ClassVar = {datetime: Moment}
 
 
 class Dated:
@@ -130,7 +126,7 @@ class Guest(Dated):
     disk_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     uptime_s: Mapped[int] = mapped_column(BigInteger, default=0)
     is_template: Mapped[bool] = mapped_column(default=False)
-    tags: Mapped[list[Any]] = mapped_column(default=list)
+    tags: Mapped[list[Any]] = mapped_column(JSON, default=list)
 
 
 class VM(Guest, Base):
@@ -180,7 +176,7 @@ class Storage(Dated, Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
     type: Mapped[str] = mapped_column(String(32))
-    content: Mapped[list[Any]] = mapped_column(default=list)
+    content: Mapped[list[Any]] = mapped_column(JSON, default=list)
     shared: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
     total_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -220,7 +216,7 @@ class Snapshot(Base):
     taken_at: Mapped[datetime] = mapped_column(default=now)
     resource_type: Mapped[str] = mapped_column(String(16))
     resource_id: Mapped[str] = mapped_column(String(255))
-    resource_data: Mapped[dict[str, Any]]
+    resource_data: Mapped[dict[str, Any]] = mapped_column(JSON)
     change_type: Mapped[str] = mapped_column(String(16))
 
 
@@ -271,8 +267,8 @@ class App(Dated, Base):
     cores: Mapped[int] = mapped_column(default=1)
     memory_mib: Mapped[int] = mapped_column(default=1024)
     disk_gib: Mapped[int] = mapped_column(default=8)
-    config: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    environment: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    config: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    environment: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     adopted: Mapped[bool] = mapped_column(default=False)
     sealed_root_password: Mapped[bytes | None] = mapped_column(LargeBinary)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"), index=True)
@@ -308,7 +304,7 @@ class Backup(Dated, Base):
     completed_at: Mapped[datetime | None]
     app_name: Mapped[str] = mapped_column(String(100))
     app_hostname: Mapped[str] = mapped_column(String(63))
-    app_facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    app_facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     app_id: Mapped[str | None] = mapped_column(
         ForeignKey("apps.id", ondelete="SET NULL"), index=True
     )
@@ -329,8 +325,10 @@ class Operation(Dated, Base):
     status: Mapped[str] = mapped_column(String(16), default="queued")
     percent: Mapped[int] = mapped_column(default=0)
     step: Mapped[str] = mapped_column(String(64), default="")
-    log: Mapped[list[Any]] = mapped_column(default=list)
-    plan: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what a resume or a rollback needs
+    log: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    plan: Mapped[dict[str, Any]] = mapped_column(
+        JSON, default=dict
+    )  # what a resume or a rollback needs
     error: Mapped[str | None] = mapped_column(Text)
     finished_at: Mapped[datetime | None]
     app_id: Mapped[str | None] = mapped_column(
@@ -359,5 +357,5 @@ class AuditEntry(Base):
     at: Mapped[datetime] = mapped_column(default=now, index=True)
     action: Mapped[str] = mapped_column(String(64))
     subject: Mapped[str] = mapped_column(String(255), default="")
-    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
