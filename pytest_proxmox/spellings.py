@@ -77,9 +77,17 @@ def target(text: str, origin: str) -> str:
     hint = "Use simulator, real or an address such as https://127.0.0.1:8006"
     if "@" in text:  # it may hold a password
         raise InvalidValue("the target's address holds a user", origin=origin, hint=hint)
-    if not text.startswith("https://") or urlsplit(text).path not in ("", "/"):
+    if not text.startswith("https://") or _path(text) not in ("", "/"):
         raise InvalidValue(f'"{text}" is not a target', origin=origin, hint=hint)
     return url(address(text, origin))
+
+
+def _path(text: str) -> str | None:
+    """Return the path of a URL, None for what is none (an IPv6 address with one bracket)."""
+    try:
+        return urlsplit(text).path
+    except ValueError:
+        return None
 
 
 def account(text: str, origin: str) -> Account:
