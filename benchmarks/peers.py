@@ -71,9 +71,7 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def _server(
-    command: Sequence[str | Path], port: int, path: str, **facts: str
-) -> Iterator[Running]:
+def _server(command: Sequence[str | Path], port: int, path: str, **facts: str) -> Iterator[Running]:
     began = time.perf_counter()
     process = subprocess.Popen(
         [str(part) for part in command],

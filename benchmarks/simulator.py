@@ -72,9 +72,7 @@ def rate(work: Callable[[], None]) -> Callable[[], float]:
 def in_process(sim: Simulator, stack: ExitStack) -> Any:
     """Return a proxmoxer client whose requests never leave the process."""
 
-    def handle(
-        method: str, target: str, headers: Any, body: bytes
-    ) -> tuple[int, str, Any, bytes]:
+    def handle(method: str, target: str, headers: Any, body: bytes) -> tuple[int, str, Any, bytes]:
         lowered = {key.lower(): value for key, value in dict(headers).items()}
         answer = sim.handle(Request(method, target, lowered, body))
         return answer.status, answer.reason, answer.headers, answer.body
