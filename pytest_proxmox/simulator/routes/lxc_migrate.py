@@ -92,7 +92,7 @@ def _await_turn(sim: Simulator, task: Task) -> None:
     """
     lock = guests.lock_file("lxc", task.args["vmid"])
     holder = sim.tasks.holder(lock)
-    if holder is None:
+    if holder is None or holder.upid == task.upid:
         return
     if holder.due > task.starttime + LOCK_WAIT_S:
         raise TaskDied(f"can't lock file '{lock}' - got timeout")
