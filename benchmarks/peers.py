@@ -112,7 +112,7 @@ def fakepve(folder: Path) -> Iterator[Running]:
     guests = folder / "guests.json"
     guests.write_text(json.dumps({"guests": []}), encoding="utf-8")
     port = free_port()
-    command = [
+    command: list[str | Path] = [
         python.with_name("fakepve"),
         guests,
         "--host",
