@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from pytest_proxmox.simulator.schema.scalars import to_string
+
 Spec = Mapping[str, Mapping[str, Any]]
 
 
@@ -99,9 +101,7 @@ class Layout:
 
 
 def _text(key: str, value: Any) -> str:
-    if isinstance(value, bool):
-        value = int(value)
-    text = str(value)
-    if not re.fullmatch(r"[^,]+", text):
-        raise ValueError(f"{key} cannot be written with the value {text!r}")
+    text = to_string(value)
+    if text is None or not re.fullmatch(r"[^,]+", text):
+        raise ValueError(f"{key} cannot be written with the value {value!r}")
     return text

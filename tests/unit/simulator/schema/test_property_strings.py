@@ -58,6 +58,7 @@ def test_text_becomes_typed_values(
         ("lxc", "mp0", {"size": "1G", "mp": "/d", "volume": "a:b"}, "a:b,mp=/d,size=1G"),
         ("lxc", "mp0", {"mp": "/d", "volume": "/a=b", "ro": None}, "volume=/a=b,mp=/d"),
         ("lxc", "features", {"nesting": True, "fuse": False}, "fuse=0,nesting=1"),
+        ("lxc", "net0", {"name": "e0", "rate": 1.0}, "name=e0,rate=1"),
         (
             "qemu",
             "net0",
