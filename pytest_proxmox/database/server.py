@@ -102,7 +102,7 @@ class TemporaryPostgres:
         self._gid = servant.pw_gid if servant else None
         self._groups: list[str | int] | None = [] if servant else None
         self._password = secrets.token_urlsafe(16)
-        self._home = Path(tempfile.mkdtemp(prefix="pytest-proxmox-pg-"))
+        self.home = Path(tempfile.mkdtemp(prefix="pytest-proxmox-pg-"))
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
 
@@ -134,17 +134,17 @@ class TemporaryPostgres:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        shutil.rmtree(self._home, ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def _init(self) -> None:
-        secret = self._home / "password"
+        secret = self.home / "password"
         secret.write_text(self._password)
         if self._servant is not None:
-            for path in (self._home, secret):
+            for path in (self.home, secret):
                 os.chown(path, self._servant.pw_uid, self._servant.pw_gid)
         command = [
             str(self._binaries / "initdb"),
-            *("--pgdata", str(self._home / "data"), "--username", USER, "--encoding", "UTF8"),
+            *("--pgdata", str(self.home / "data"), "--username", USER, "--encoding", "UTF8"),
             *("--locale", "C", "--auth", "scram-sha-256", "--pwfile", str(secret), "--no-sync"),
         ]
         done = subprocess.run(
@@ -152,7 +152,7 @@ class TemporaryPostgres:
             capture_output=True,
             text=True,
             check=False,
-            cwd=self._home,
+            cwd=self.home,
             user=self._uid,
             group=self._gid,
             extra_groups=self._groups,
@@ -170,23 +170,23 @@ class TemporaryPostgres:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         options = [f"--{name}={value}" for name, value in _SETTINGS.items()]
-        log = (self._home / "log").open("wb")
+        log = (self.home / "log").open("wb")
         with log:
             self._process = subprocess.Popen(
                 [
                     str(self._binaries / "postgres"),
                     "-D",
-                    str(self._home / "data"),
+                    str(self.home / "data"),
                     "-p",
                     str(self.port),
                     "-k",
-                    str(self._home),
+                    str(self.home),
                     *options,
                 ],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                cwd=self._home,
+                cwd=self.home,
                 preexec_fn=_die_with_parent(),
                 user=self._uid,
                 group=self._gid,
@@ -204,7 +204,7 @@ class TemporaryPostgres:
             except psycopg.OperationalError as exc:
                 ended = self._process is None or self._process.poll() is not None
                 if ended or self._clock.monotonic() > deadline:
-                    tail = (self._home / "log").read_text(errors="replace")[-800:]
+                    tail = (self.home / "log").read_text(errors="replace")[-800:]
                     raise DatabaseRefused(
                         f"the temporary PostgreSQL did not start: {tail.strip() or exc}",
                         origin=str(self._binaries),
