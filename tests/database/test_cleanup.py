@@ -181,6 +181,7 @@ def test_rows_that_are_left_are_told_by_table(
 
 def test_schema_of_the_models_is_valid(db_helper: DatabaseTestHelper) -> None:
     db_helper.validate_schema()
+    assert db_helper.table_exists("nodes")
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,10 @@ def test_duplicate_storage_is_refused_and_leaves_the_session_usable(
     assert db_session.scalar(select(func.count(Storage.id))) == 1
 
 
-def test_same_storage_name_on_two_nodes_is_fine(rows: None) -> None:
+def test_same_storage_name_on_two_nodes_is_fine(rows: None, db_session: Session) -> None:
     for _ in range(2):
         StorageFactory.create_sync(node_id=NodeFactory.create_sync().id, name="local")
+    assert db_session.scalar(select(func.count(Storage.id)).where(Storage.name == "local")) == 2
 
 
 @pytest.mark.parametrize("table", sorted(Base.metadata.tables))

@@ -467,10 +467,12 @@ def _plain(column: Any) -> Any:
     """Any value of the column's type: NOT NULL is judged before checks and keys."""
     if isinstance(column.type, JSON):
         return {}
+    if isinstance(column.type, models.Moment):
+        return models.now()
     kind = column.type.python_type
     if kind is str:
         return "UPID:" if column.table.name == "tasks" else "text"
-    return {int: 4711, float: 0.5, bool: True}.get(kind) or models.now()
+    return {int: 4711, float: 0.5, bool: True}[kind]
 
 
 FOREIGN = sorted(  # constraints are a set: their order differs between workers
