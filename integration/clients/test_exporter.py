@@ -9,7 +9,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -74,11 +74,9 @@ def exporting(python: Path, folder: Path, server: Server) -> Iterator[str]:
 def _await(url: str, process: subprocess.Popen[bytes]) -> None:
     """Return once it answers; waiting for the process shows at once that it died."""
     for _ in range(START_TIMEOUT_S * 10):
-        try:
+        with suppress(urllib.error.URLError):  # not yet: waited for below
             urllib.request.urlopen(url, timeout=5).close()
             return
-        except urllib.error.URLError:
-            pass  # not yet: waited for below
         try:
             status = process.wait(0.1)
         except subprocess.TimeoutExpired:
