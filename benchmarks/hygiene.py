@@ -1,4 +1,4 @@
-"""What the checks cost: 2,000 trivial tests with the plugin, and with ``-p no:proxmox``.
+"""What the checks cost: 2,000 trivial tests with every check on, and with every check off.
 
 Processor time of the whole run is compared, not its wall time: the tests do nothing, so nothing
 else is left to measure, and another program on the machine does not count.
@@ -15,9 +15,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from benchmarks.harness import Measure, Row, at_most, compare, run
+from pytest_proxmox.hygiene.offences import KINDS
 
 TESTS = 2000
 PAIRS = 11
+OFF = [f"-o{kind.ini}=off" for kind in KINDS.values()]
 NEEDED = {"proxmox", "asyncio"}
 
 SYNC = "def test_{number}():\n    assert {number} >= 0\n\n\n"
@@ -43,8 +45,8 @@ def _row(folder: Path, name: str, test: str) -> Row:
     return compare(
         f"{TESTS} {name} tests, checks on",
         _processor_seconds(folder),
-        _processor_seconds(folder, "-pno:proxmox"),
-        against="-p no:proxmox",
+        _processor_seconds(folder, *OFF),
+        against="checks off",
         bound=at_most(1.05),
         pairs=PAIRS,
     )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_proxmox.hygiene import keeping
-from pytest_proxmox.hygiene.coroutines import CoroutineWatch, Dropped
+from pytest_proxmox.hygiene.coroutines import OUTSIDE, CoroutineWatch, Dropped
 from pytest_proxmox.hygiene.offences import Level, Offence, verdict
 from pytest_proxmox.hygiene.places import first_own, of_origin
 from pytest_proxmox.hygiene.policy import ALLOW_MARK, Pattern, Policy
@@ -64,6 +64,11 @@ class Judge:
         self._replaying = False
         self._wider: dict[int, ExitStack] = {}
 
+    @property
+    def looks(self) -> bool:
+        """Whether there is anything to look at."""
+        return bool(self._watches) or self.coroutines is not None
+
     def allows(self, dropped: Dropped) -> bool:
         """Return whether a dropped coroutine is none of our business: allowed, or no test runs."""
         trial = self._trial
@@ -103,8 +108,11 @@ class Judge:
             trial.has_fixtures |= not is_runner
             if not is_runner:
                 return (yield)
-            with self._makers.nobody():
+            owner, self._makers.current = self._makers.current, OUTSIDE
+            try:
                 return (yield)
+            finally:
+                self._makers.current = owner
         with self._outside():
             value = yield
         if is_runner:
@@ -286,6 +294,8 @@ class Judge:
 
 
 def _marked(item: pytest.Item) -> tuple[Pattern, ...]:
+    if ALLOW_MARK not in item.keywords:
+        return ()
     return tuple(
         Pattern.parse(str(text), f"mark {ALLOW_MARK} of {item.nodeid}")
         for mark in item.iter_markers(ALLOW_MARK)

@@ -187,7 +187,7 @@ class SocketWatch(Creations[None]):
         def __init__(found: socket.socket, *args: Any, **kwargs: Any) -> None:
             original(found, *args, **kwargs)
             self.note(found, None, skip=1)
-            if len(self.made) % _MANY == 0:
+            if self.made and len(self.made) % _MANY == 0:
                 self._there()
 
         socket.socket.__init__ = __init__  # type: ignore[assignment,method-assign]
@@ -203,6 +203,8 @@ class SocketWatch(Creations[None]):
 
     def loop_closes(self, loop: Any) -> None:
         """Note the servers and connections that a test's event loop still serves as it closes."""
+        if not self.made:
+            return
         try:
             served = {key.fileobj for key in loop._selector.get_map().values()}
         except AttributeError:  # a loop of another make, which cannot be asked

@@ -32,8 +32,9 @@ def watching(config: pytest.Config) -> Iterator[None]:
             judge = _put_in_place(config, stack)
         except UserMistake as exc:
             raise pytest.UsageError(str(exc)) from exc
-        config.pluginmanager.register(judge, "proxmox-hygiene")
-        stack.callback(config.pluginmanager.unregister, judge)
+        if judge.looks:
+            config.pluginmanager.register(judge, "proxmox-hygiene")
+            stack.callback(config.pluginmanager.unregister, judge)
         yield
 
 

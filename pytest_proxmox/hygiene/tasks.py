@@ -41,7 +41,8 @@ class TaskWatch:
 
         def _cancel_all_tasks(loop: Loop) -> None:
             if _closes_for_a_test():
-                self._cancelled += self._described(_pending(asyncio.all_tasks(loop)))
+                left = [task for task in _pending(self._all()) if task.get_loop() is loop]
+                self._cancelled += self._described(left)
                 self._loop_closes(loop)
             original(loop)
 
