@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
+
 from pytest_proxmox.errors import LedgerUnusable
 from pytest_proxmox.sandbox.rows import SCHEMA, VERSION
 
@@ -71,16 +73,38 @@ def _open(path: Path, *, durable: bool) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         db.row_factory = sqlite3.Row
-        # The switch to WAL does not wait for others; the write that comes before it does.
-        db.execute("BEGIN IMMEDIATE")
-        _bring_up_to_date(db)
-        db.execute("COMMIT")
-        db.execute("PRAGMA journal_mode=WAL")
+        _prepare(db)
         db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Whether another process has the file: the low byte of SQLite's extended code says so."""
+    code = error.sqlite_errorcode if isinstance(error, sqlite3.OperationalError) else 0
+    return code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+# SQLite's own wait does not cover the switch to WAL, nor what meets another's switch.
+@retry(
+    retry=retry_if_exception(_is_busy),
+    stop=stop_after_delay(BUSY_S),
+    wait=wait_random(0.001, 0.02),
+    reraise=True,
+)
+def _prepare(db: sqlite3.Connection) -> None:
+    """Bring the tables up to date and let readers and a writer work at the same time."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        _bring_up_to_date(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    db.execute("PRAGMA journal_mode=WAL")
 
 
 def _bring_up_to_date(db: sqlite3.Connection) -> None:
