@@ -8,11 +8,13 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from sqlalchemy import Engine, StaticPool, create_engine, text
 from sqlalchemy.orm import Session
 
+from pytest_proxmox.database import escapes as watch
 from pytest_proxmox.errors import EscapedCommit, StateChanged
 from tests.unit.database.isolation.registry import behaviour
 from tests.unit.database.isolation.worlds import Item, World, make_schema, names
@@ -31,7 +33,9 @@ def foreign(w: World, **options: Any) -> Iterator[Engine]:
         engine = create_engine("sqlite://", poolclass=StaticPool, **options)
     make_schema(engine)
     try:
-        yield engine
+        # what lies in the temporary folder is harmless, and this checkout may lie there too
+        with mock.patch.object(watch, "is_temporary", return_value=False):
+            yield engine
     finally:
         _remove(w, engine)
 
