@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pytest_proxmox.config import ENV_FILE
 from pytest_proxmox.errors import InvalidValue
+from pytest_proxmox.options import ENV_FILE
 
 PREFIX = "PROXMOX_"  # other names are another tool's business
 
-_LINE = re.compile(r"(export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<rest>.*)")
-_QUOTED = re.compile(r"""(?P<quote>['"])(?P<text>.*?)(?<!\\)(?P=quote)\s*(#.*)?""")
+_LINE = r"(export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<rest>.*)"
+_QUOTED = r"""(?P<quote>['"])(?P<text>.*?)(?<!\\)(?P=quote)\s*(#.*)?"""
 
 
 def parse(text: str, *, origin: str = ENV_FILE) -> dict[str, str]:
@@ -31,7 +31,7 @@ def parse(text: str, *, origin: str = ENV_FILE) -> dict[str, str]:
         bare = line.strip()
         if not bare or bare.startswith("#"):
             continue
-        match = _LINE.fullmatch(bare)
+        match = re.fullmatch(_LINE, bare)
         value = None if match is None else _value(match["rest"])
         if match is None or value is None:
             raise InvalidValue(
@@ -46,7 +46,7 @@ def parse(text: str, *, origin: str = ENV_FILE) -> dict[str, str]:
 def _value(rest: str) -> str | None:
     if rest[:1] not in ("'", '"'):
         return re.split(r"(?:^|\s+)#", rest, maxsplit=1)[0].rstrip()
-    match = _QUOTED.fullmatch(rest)
+    match = re.fullmatch(_QUOTED, rest)
     if match is None:
         return None
     return re.sub(r"\\([\\\"])", r"\1", match["text"]) if match["quote"] == '"' else match["text"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_proxmox.config import Settings
     from pytest_proxmox.errors import UserMistake
+    from pytest_proxmox.options import Sources
 
 _KEY = pytest.StashKey["Invocation"]()
 _OVER_XDIST = "pytest_proxmox"
@@ -36,8 +37,8 @@ class Invocation:
     cache is off.
     """
 
-    settings: Settings
-    run_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    sources: Sources
+    run_id: str = field(default_factory=lambda: os.urandom(8).hex())
     worker: str = CONTROLLER
     mistake: str | None = None
     usage_file: Callable[[], Path | None] = lambda: None
@@ -50,14 +51,40 @@ class Invocation:
         return config.stash[_KEY]
 
     @classmethod
-    def begin(cls, config: pytest.Config, settings: Settings) -> Invocation:
-        """Return a new one, found by ``of`` from now on; a worker's is part of its controller's."""
+    def begin(cls, config: pytest.Config, sources: Sources) -> Invocation:
+        """Return a new one, found by ``of`` from now on; a worker's is part of its controller's.
+
+        Raises:
+            InvalidValue: a source gives a value that cannot be used.
+        """
         given = getattr(config, "workerinput", {})
         worker = given.get("workerid", CONTROLLER)
-        begun = cls(settings, given[_OVER_XDIST], worker) if _OVER_XDIST in given else cls(settings)
+        begun = cls(sources, given[_OVER_XDIST], worker) if _OVER_XDIST in given else cls(sources)
+        if not sources.is_silent:
+            begun.settings  # noqa: B018 - mistakes show before anything runs
         config.stash[_KEY] = begun
         begun.usage_file = partial(_usage_file, config, begun)
         return begun
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What the sources give, parsed: at first use, which a run without our fixtures has not."""
+        from pytest_proxmox.config import resolve
+
+        return resolve(self.sources)
+
+    @property
+    def names_a_host(self) -> bool:
+        """Whether anybody named a real Proxmox."""
+        return not self.sources.is_silent and self.settings.host is not None
+
+    def describe(self, *, defaults: bool) -> list[str]:
+        """Return the header's lines."""
+        if self.sources.is_silent and not defaults:
+            return ["simulator (default)"]
+        from pytest_proxmox.config import describe
+
+        return describe(self.settings, defaults=defaults)
 
     def note_once(self, lines: list[str]) -> None:
         """Show what every worker finds alike; the first one tells it."""

@@ -8,8 +8,33 @@ from typing import Any
 
 import pytest
 
-from pytest_proxmox.config import MARKERS, REAL_SKIP_REASON, TIMEOUT_MARKER
 from pytest_proxmox.errors import InvalidValue
+
+REAL_SKIP_REASON = "Real Proxmox integration tests require PROXMOX_HOST env var"
+MARKERS: tuple[tuple[str, str], ...] = (
+    ("real_proxmox", "needs a real Proxmox VE; skipped unless PROXMOX_HOST names one"),
+    ("integration", "may use services outside the test process"),
+    ("lifecycle", "follows a guest or an app through its whole life"),
+    ("critical", "must never fail: a failure stops a release"),
+    ("smoke", "a quick look whether the main path works"),
+    ("e2e", "drives the app in a browser"),
+    ("auth", "logging in, out and staying logged in"),
+    ("navigation", "moving between the app's views"),
+    ("backup", "backing up and restoring"),
+    ("update", "updating an app"),
+    ("clone", "cloning a guest or an app"),
+    ("slow", "takes longer than a few seconds"),
+    ("config", "changing configuration"),
+    ("canvas", "the app's own page inside the manager"),
+    ("monitoring", "metrics and status over time"),
+    ("settings", "the manager's settings"),
+    ("vmid_range(size)", "this test needs so many VMIDs: leased together before it starts"),
+    (
+        "allow_leaks(pattern, ..., reason=None)",
+        "this test may leave behind what the patterns (kind or kind:glob) name; none: anything",
+    ),
+)
+TIMEOUT_MARKER = ("timeout(seconds)", "without pytest-timeout installed this does nothing")
 
 _SCOPES = ("function", "class", "module", "package", "session")
 _ASYNC_RUNNERS = ("asyncio", "anyio", "trio")

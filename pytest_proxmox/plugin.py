@@ -9,23 +9,25 @@ from typing import Any
 
 import pytest
 
-from pytest_proxmox import config as tables
 from pytest_proxmox import envfile, marks
+from pytest_proxmox import options as tables
 from pytest_proxmox.errors import UserMistake
 from pytest_proxmox.hygiene import settings as hygiene
 from pytest_proxmox.invocation import Invocation, ProxmoxWarning
 
-pytest_plugins = [
+_ROOMS = (
     "pytest_proxmox.fixtures.proxmox",
     "pytest_proxmox.fixtures.database",
     "pytest_proxmox.fixtures.virtual_time",
-]
+)
 
 _ENVIRONMENT = pytest.StashKey[tuple[Mapping[str, str], Mapping[str, str]]]()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add every row of the table as a flag and an ini key."""
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add every row of the table as a flag and an ini key, and the rooms of fixtures."""
+    for room in _ROOMS:  # not pytest_plugins: for each name there pytest reads every distribution
+        pluginmanager.import_plugin(room)
     group = parser.getgroup("proxmox", "Proxmox VE")
     for option in tables.OPTIONS:
         group.addoption(
@@ -53,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     marks.register(config)
     hygiene.set_loop_scope(config)
     try:
-        Invocation.begin(config, tables.resolve(_sources(config)))
+        Invocation.begin(config, _sources(config))
     except UserMistake as exc:
         raise pytest.UsageError(str(exc)) from exc
     if not _is_worker(config) and envfile.is_tracked(config.rootpath):
@@ -66,7 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Show each setting with its source; with ``-v`` also what nobody set."""
-    lines = tables.describe(Invocation.of(config).settings, defaults=config.get_verbosity() > 0)
+    lines = Invocation.of(config).describe(defaults=config.get_verbosity() > 0)
     return [*(f"proxmox: {line}" for line in lines), *hygiene.describe(config)]
 
 
@@ -86,7 +88,7 @@ def pytest_pycollect_makeitem(
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what needs a real Proxmox where nobody named one."""
-    if Invocation.of(config).settings.host is None:
+    if not Invocation.of(config).names_a_host:
         marks.skip_real(items)
 
 

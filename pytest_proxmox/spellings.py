@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pytest_proxmox.errors import InvalidValue
+from pytest_proxmox.options import CLOCKS, TRANSPORTS
 from pytest_proxmox.values import NodeName, VmidRange, Volid
 
 DEFAULT_PORT = 8006  # where pveproxy listens
@@ -22,22 +23,20 @@ Spelling = Callable[[str, str], object]
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
-_HOST = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]+))?")
-_BARE_IPV6 = re.compile(r"[0-9a-fA-F.]*(:[0-9a-fA-F.]*){2,}")
-_USER = re.compile(r"(?P<user>[^\s:/@!]+@[A-Za-z][A-Za-z0-9._-]*)(!(?P<token>[A-Za-z][\w.-]*))?")
-_TOKEN = re.compile(r"[A-Za-z][\w.-]*")
+_HOST = r"(?P<host>\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]+))?"
+_BARE_IPV6 = r"[0-9a-fA-F.]*(:[0-9a-fA-F.]*){2,}"
+_USER = r"(?P<user>[^\s:/@!]+@[A-Za-z][A-Za-z0-9._-]*)(!(?P<token>[A-Za-z][\w.-]*))?"
+_WORD = r"[A-Za-z][\w.-]*"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """A host and, where it was written with one, its port."""
 
     host: str
     port: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """A user with its realm, a token's name, or both at once: ``user@realm!name``."""
 
     user: str | None = None
@@ -47,9 +46,9 @@ class Account:
 def address(text: str, origin: str) -> Address:
     """Return the host, and the port where it is given, in ``host``, ``host:port`` or a URL."""
     bare = text.strip().removeprefix("https://").rstrip("/")
-    if _BARE_IPV6.fullmatch(bare):
+    if re.fullmatch(_BARE_IPV6, bare):
         return Address(bare)
-    match = _HOST.fullmatch(bare)
+    match = re.fullmatch(_HOST, bare)
     if match is None:
         shown = "the value" if "@" in text else f'"{text}"'  # it may hold a password
         raise InvalidValue(f"{shown} is not a host", origin=origin, hint="Write host or host:port")
@@ -92,7 +91,7 @@ def _path(text: str) -> str | None:
 
 def account(text: str, origin: str) -> Account:
     """Return the user in ``user@realm``, with the token's name in ``user@realm!name``."""
-    match = _USER.fullmatch(text)
+    match = re.fullmatch(_USER, text)
     if match is None:
         raise InvalidValue(
             f'"{text}" is not a Proxmox user',
@@ -104,9 +103,9 @@ def account(text: str, origin: str) -> Account:
 
 def token_name(text: str, origin: str) -> Account:
     """Return the token in ``name`` or in its full id ``user@realm!name``."""
-    if _TOKEN.fullmatch(text):
+    if re.fullmatch(_WORD, text):
         return Account(token_name=text)
-    match = _USER.fullmatch(text)
+    match = re.fullmatch(_USER, text)
     if match is None or match["token"] is None:
         shown = "the value" if "=" in text else f'"{text}"'  # name=secret, pasted as one
         raise InvalidValue(
@@ -184,3 +183,10 @@ def one_of(what: str, choices: tuple[str, ...]) -> Spelling:
         )
 
     return parse
+
+
+storage = named("storage", r"[a-zA-Z][\w.-]*[a-zA-Z0-9]", example="local-lvm")
+bridge = named("bridge", r"[a-zA-Z][\w.]*", example="vmbr0")
+pool = named("pool", r"[a-zA-Z][\w.-]*", example="pytest")
+clock = one_of("clock", CLOCKS)
+transport = one_of("transport", TRANSPORTS)

@@ -5,8 +5,8 @@ Formats as PVE 9 documents and checks them (``pve-api/methods.json``, golden 02)
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Self, cast
@@ -19,15 +19,16 @@ VMID_MIN = 100  # ids below are reserved by PVE
 VMID_MAX = 999_999_999
 BLOCK_SIZE = 10  # leases are taken in blocks of ten ids that start at a multiple of ten
 
-_DIGITS = re.compile(r"[0-9]{1,9}")
-_NODE = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?")
-_UPID = re.compile(
+# Texts, compiled at their first use: importing this module is part of every start of pytest.
+_DIGITS = r"[0-9]{1,9}"
+_NODE = r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_UPID = (
     r"UPID:(?P<node>[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)"
     r":(?P<pid>[0-9A-F]{8}):(?P<pstart>[0-9A-F]{8,9}):(?P<starttime>[0-9A-F]{8})"
     r":(?P<type>[^:\s]+):(?P<id>[^:\s]*):(?P<user>[^:\s]+):"
 )
-_VOLID = re.compile(r"(?P<storage>[a-zA-Z][a-zA-Z0-9_.-]*[a-zA-Z0-9]):(?P<name>\S+)")
-_LEASE = re.compile(r"n[0-9a-f]{12}")
+_VOLID = r"(?P<storage>[a-zA-Z][a-zA-Z0-9_.-]*[a-zA-Z0-9]):(?P<name>\S+)"
+_LEASE = r"n[0-9a-f]{12}"
 
 
 class Vmid(int):
@@ -42,7 +43,7 @@ class Vmid(int):
         Raises:
             InvalidValue: not a whole number, or outside PVE's limits.
         """
-        number = int(text) if _DIGITS.fullmatch(str(text)) else -1
+        number = int(text) if re.fullmatch(_DIGITS, str(text)) else -1
         if not VMID_MIN <= number <= VMID_MAX:
             raise InvalidValue(
                 f'"{text}" is not a VMID', origin=origin, hint=f"Use {VMID_MIN} to {VMID_MAX}"
@@ -113,7 +114,7 @@ class NodeName(str):
         Raises:
             InvalidValue: empty, or with characters a node name cannot have.
         """
-        if not _NODE.fullmatch(text):
+        if not re.fullmatch(_NODE, text):
             raise InvalidValue(
                 f'"{text}" is not a node name',
                 origin=origin,
@@ -161,7 +162,7 @@ class Upid:
         Raises:
             InvalidValue: not a UPID.
         """
-        match = _UPID.fullmatch(text)
+        match = re.fullmatch(_UPID, text)
         if match is None:
             raise InvalidValue(f'"{text}" is not a UPID', hint="It starts with UPID:<node>:")
         pid, pstart, starttime = (int(match[name], 16) for name in ("pid", "pstart", "starttime"))
@@ -196,7 +197,7 @@ class Volid:
         Raises:
             InvalidValue: no storage, no name, or white space.
         """
-        match = _VOLID.fullmatch(text)
+        match = re.fullmatch(_VOLID, text)
         if match is None:
             raise InvalidValue(
                 f'"{text}" is not a volume id',
@@ -220,7 +221,7 @@ class LeaseId(str):
     @classmethod
     def new(cls) -> Self:
         """Return an id that no other run has: 48 random bits."""
-        return cls("n" + secrets.token_hex(6))
+        return cls("n" + os.urandom(6).hex())
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -229,7 +230,7 @@ class LeaseId(str):
         Raises:
             InvalidValue: not of that form.
         """
-        if not _LEASE.fullmatch(text):
+        if not re.fullmatch(_LEASE, text):
             raise InvalidValue(f'"{text}" is not a lease id', hint="It is n and 12 hex digits")
         return cls(text)
 

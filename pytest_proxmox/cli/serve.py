@@ -14,8 +14,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from pytest_proxmox.config import CLOCKS
 from pytest_proxmox.errors import InvalidValue
+from pytest_proxmox.options import CLOCKS
 from pytest_proxmox.spellings import DEFAULT_PORT
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from pytest_proxmox import envfile
-from pytest_proxmox.config import Settings, Sources, TargetKind, resolve, state_folder
+from pytest_proxmox.config import Settings, TargetKind, resolve, state_folder
 from pytest_proxmox.errors import InvalidValue
+from pytest_proxmox.options import Sources
 
 
 def settings_here() -> Settings:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 DEFAULT_URL = "sqlite://"
 MARK = (
@@ -13,8 +12,7 @@ MARK = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class IniKey:
+class IniKey(NamedTuple):
     """One ini key: its name, its type for pytest, and what it is for."""
 
     name: str
@@ -37,8 +35,7 @@ KEYS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseOptions:
+class DatabaseOptions(NamedTuple):
     """The values of the ini keys."""
 
     metadata: str = ""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pytest_proxmox.hygiene.places import Place
@@ -19,8 +18,7 @@ class Level(StrEnum):
     ERROR = "error"  # the test fails
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """One kind of thing that a test may leave behind."""
 
     name: str
@@ -87,8 +85,7 @@ KINDS: dict[str, Kind] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Offence:
+class Offence(NamedTuple):
     """One thing that was left behind: ``what`` is the subject of a sentence.
 
     ``name`` is what allow patterns are compared with. ``during`` says in which part of the test

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_proxmox.config import MARKERS, REAL_SKIP_REASON
+from pytest_proxmox.marks import MARKERS, REAL_SKIP_REASON
 from tests.plugin.conftest import Project
 
 REAL = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_proxmox.config import OPTIONS
+from pytest_proxmox.options import OPTIONS
 from tests.plugin.conftest import Project
 
 TEST = "def test_nothing(): pass\n"

@@ -8,16 +8,9 @@ from pathlib import Path
 import pytest
 
 from pytest_proxmox import config
-from pytest_proxmox.config import (
-    OPTIONS,
-    SECRETS,
-    Rank,
-    Sources,
-    describe,
-    resolve,
-    state_folder,
-)
+from pytest_proxmox.config import describe, resolve, state_folder
 from pytest_proxmox.errors import InvalidValue
+from pytest_proxmox.options import OPTIONS, SECRETS, Option, Rank, Sources
 
 HOST = {"PROXMOX_HOST": "pve.lan"}
 
@@ -73,7 +66,7 @@ def test_message_names_the_source_of_a_bad_value(sources: Sources, origin: str) 
 
 
 @pytest.mark.parametrize("option", [*OPTIONS, *SECRETS], ids=lambda option: option.name)
-def test_each_row_is_a_field_and_follows_the_naming_of_its_kind(option: config.Option) -> None:
+def test_each_row_is_a_field_and_follows_the_naming_of_its_kind(option: Option) -> None:
     assert option.name in {field.name for field in dataclasses.fields(config.Settings)}
     assert option.env[0] == f"PROXMOX_{option.name.upper()}"
     assert bool(option.flag) is bool(option.ini) is (option in OPTIONS)

@@ -7,15 +7,15 @@ from typing import Any, cast
 
 import pytest
 
-from pytest_proxmox.config import Sources, resolve
 from pytest_proxmox.errors import TargetUnreachable
 from pytest_proxmox.invocation import Invocation
+from pytest_proxmox.options import Sources
 
 
 @pytest.fixture
 def invocation() -> Invocation:
     """One in which nothing has happened."""
-    return Invocation(resolve(Sources()))
+    return Invocation(Sources())
 
 
 def session() -> Any:
@@ -54,7 +54,7 @@ def test_first_mistake_is_the_one_to_tell(invocation: Invocation) -> None:
 
 
 def test_worker_hands_over_what_it_knows(invocation: Invocation) -> None:
-    worker = Invocation(invocation.settings, mistake="m", leftovers=["one"], notes=["two"])
+    worker = Invocation(invocation.sources, mistake="m", leftovers=["one"], notes=["two"])
     config = SimpleNamespace(workeroutput={})
     worker.hand_over(cast(pytest.Config, config))
     invocation.take_over(config.workeroutput)
@@ -65,7 +65,7 @@ def test_worker_is_part_of_its_controllers_run(invocation: Invocation) -> None:
     workerinput = {"workerid": "gw1"}
     invocation.share(workerinput)
     config = SimpleNamespace(workerinput=workerinput, stash=pytest.Stash())
-    begun = Invocation.begin(cast(pytest.Config, config), invocation.settings)
+    begun = Invocation.begin(cast(pytest.Config, config), invocation.sources)
     assert (begun.run_id, begun.worker) == (invocation.run_id, "gw1")
     assert Invocation.of(cast(pytest.Config, config)) is begun
 
