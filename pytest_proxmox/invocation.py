@@ -26,7 +26,7 @@ class ProxmoxWarning(pytest.PytestWarning):
     """Something about a run that its user should know and that is no error."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Invocation:
     """What one process of an invocation knows; xdist's workers hand theirs to the controller.
 
