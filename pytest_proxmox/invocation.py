@@ -80,7 +80,7 @@ class Invocation:
 
     def describe(self, *, defaults: bool) -> list[str]:
         """Return the header's lines."""
-        if self.sources.is_silent and not defaults:
+        if self.sources.is_silent and not defaults:  # the same line, without parsing settings
             return ["simulator (default)"]
         from pytest_proxmox.config import describe
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 ENV_FILE = ".env.test"
 AUTO_ASYNCIO = "auto_asyncio"
+DEFAULT_PORT = 8006  # where pveproxy listens
 CLOCKS = ("on-poll", "instant", "real", "manual")
 TRANSPORTS = ("https", "in-process")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -96,7 +97,7 @@ OPTIONS: tuple[Option, ...] = (
         "port",
         "its port (default: 8006)",
         metavar="PORT",
-        default="8006",
+        default=str(DEFAULT_PORT),
     ),
     _option(
         "user",

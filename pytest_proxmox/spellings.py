@@ -13,10 +13,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pytest_proxmox.errors import InvalidValue
-from pytest_proxmox.options import CLOCKS, TRANSPORTS
+from pytest_proxmox.options import CLOCKS, DEFAULT_PORT, TRANSPORTS
 from pytest_proxmox.values import NodeName, VmidRange, Volid
 
-DEFAULT_PORT = 8006  # where pveproxy listens
 PRESETS = ("single", "cluster")
 
 Spelling = Callable[[str, str], object]

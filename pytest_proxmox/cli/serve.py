@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from pytest_proxmox.errors import InvalidValue
-from pytest_proxmox.options import CLOCKS
-from pytest_proxmox.spellings import DEFAULT_PORT
+from pytest_proxmox.options import CLOCKS, DEFAULT_PORT
 
 if TYPE_CHECKING:
     from pytest_proxmox.simulator.server import Server

@@ -7,6 +7,7 @@ from pathlib import Path
 from pytest_proxmox import spellings
 from pytest_proxmox.clock import Clock
 from pytest_proxmox.config import Settings, TargetKind
+from pytest_proxmox.options import DEFAULT_PORT
 from pytest_proxmox.target.calls import Api, Calls
 from pytest_proxmox.target.endpoint import Endpoint
 from pytest_proxmox.target.facts import Given, TargetFacts, discover
@@ -25,7 +26,7 @@ def endpoint_of(settings: Settings, kind: TargetKind) -> Endpoint:
     verify = settings.verify_ssl
     return Endpoint(
         host=where.host,
-        port=where.port or spellings.DEFAULT_PORT,
+        port=where.port or DEFAULT_PORT,
         user=settings.user,
         password=settings.password,
         token_name=settings.token_name,
