@@ -15,7 +15,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from benchmarks.harness import Measure, Row, at_most, compare, run
-from pytest_proxmox.hygiene.offences import KINDS
+from pytest_proxmox.hygiene.settings import KINDS
 
 TESTS = 2000
 PAIRS = 11

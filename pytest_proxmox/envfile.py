@@ -7,9 +7,12 @@ import subprocess
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_proxmox.errors import InvalidValue
 from pytest_proxmox.options import ENV_FILE
+
+if TYPE_CHECKING:
+    from pytest_proxmox.errors import UserMistake
 
 PREFIX = "PROXMOX_"  # other names are another tool's business
 
@@ -34,13 +37,19 @@ def parse(text: str, *, origin: str = ENV_FILE) -> dict[str, str]:
         match = re.fullmatch(_LINE, bare)
         value = None if match is None else _value(match["rest"])
         if match is None or value is None:
-            raise InvalidValue(
+            raise _mistake(
                 "the line is not KEY=VALUE",
                 origin=f"{origin}, line {number}",
                 hint="Quote a value that starts with a quote or holds #",
             )
         values[match["name"]] = value
     return values
+
+
+def _mistake(what: str, *, origin: str, hint: str) -> UserMistake:
+    from pytest_proxmox.errors import InvalidValue  # most runs have no such file
+
+    return InvalidValue(what, origin=origin, hint=hint)
 
 
 def _value(rest: str) -> str | None:
@@ -65,7 +74,7 @@ def read(root: Path) -> dict[str, str]:
         return {}
     except (OSError, UnicodeDecodeError) as exc:
         problem = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
-        raise InvalidValue(
+        raise _mistake(
             f"{ENV_FILE} cannot be read: {problem}", origin=str(path), hint="Mend or remove it"
         ) from exc
     values = parse(text)

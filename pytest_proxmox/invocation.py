@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,6 @@ class ProxmoxWarning(pytest.PytestWarning):
     """Something about a run that its user should know and that is no error."""
 
 
-@dataclass(eq=False, repr=False)
 class Invocation:
     """What one process of an invocation knows; xdist's workers hand theirs to the controller.
 
@@ -37,13 +35,14 @@ class Invocation:
     cache is off.
     """
 
-    sources: Sources
-    run_id: str = field(default_factory=lambda: os.urandom(8).hex())
-    worker: str = CONTROLLER
-    mistake: str | None = None
-    usage_file: Callable[[], Path | None] = lambda: None
-    leftovers: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    def __init__(self, sources: Sources, run_id: str = "", worker: str = CONTROLLER) -> None:
+        self.sources = sources
+        self.run_id = run_id or os.urandom(8).hex()
+        self.worker = worker
+        self.mistake: str | None = None
+        self.usage_file: Callable[[], Path | None] = lambda: None
+        self.leftovers: list[str] = []
+        self.notes: list[str] = []
 
     @classmethod
     def of(cls, config: pytest.Config) -> Invocation:

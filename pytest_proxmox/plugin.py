@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 
-from pytest_proxmox import envfile, marks
+from pytest_proxmox import marks
 from pytest_proxmox import options as tables
-from pytest_proxmox.errors import UserMistake
 from pytest_proxmox.hygiene import settings as hygiene
 from pytest_proxmox.invocation import Invocation, ProxmoxWarning
 
@@ -54,16 +53,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Resolve the settings: a value that cannot be used ends the run here, with exit code 4."""
     marks.register(config)
     hygiene.set_loop_scope(config)
-    try:
+    with _mistakes_as(pytest.UsageError):
         Invocation.begin(config, _sources(config))
-    except UserMistake as exc:
-        raise pytest.UsageError(str(exc)) from exc
-    if not _is_worker(config) and envfile.is_tracked(config.rootpath):
-        _warn(
-            config,
-            f"git tracks {tables.ENV_FILE}, which may hold passwords "
-            f"({config.rootpath / tables.ENV_FILE}). Run: git rm --cached {tables.ENV_FILE}",
-        )
+    if _has_env_file(config) and not _is_worker(config):
+        _warn_if_tracked(config)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -78,11 +71,15 @@ def pytest_pycollect_makeitem(
 ) -> Generator[None, Any, Any]:
     """Mark async tests for asyncio before pytest-asyncio looks; refuse marks that mean nothing."""
     made = yield
+    if made is None:
+        return None
+    from pytest_proxmox.auto_asyncio import make_asyncio
+
     for item in made if isinstance(made, list) else [made]:
         if isinstance(item, pytest.Function):
             _check_marks(item, collector)
             if _marks_asyncio(collector.config):
-                marks.make_asyncio(item)
+                make_asyncio(item)
     return made
 
 
@@ -153,15 +150,26 @@ def _dest(option: tables.Option) -> str:
     return f"proxmox_option_{option.name}"
 
 
+@contextmanager
+def _mistakes_as(kind: type[Exception]) -> Iterator[None]:
+    """Raise a user's mistake as the error that pytest shows in one line."""
+    try:
+        yield
+    except Exception as exc:
+        from pytest_proxmox.errors import UserMistake  # a run without one does not load it
+
+        if not isinstance(exc, UserMistake):
+            raise
+        raise kind(str(exc)) from None
+
+
 def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
 def _check_marks(item: pytest.Function, collector: pytest.Collector) -> None:
-    try:
+    with _mistakes_as(collector.CollectError):  # a usage error would kill an xdist worker
         marks.vmid_count(item)
-    except UserMistake as exc:  # a usage error would kill an xdist worker: only it collects
-        raise collector.CollectError(str(exc)) from None
 
 
 def _marks_asyncio(config: pytest.Config) -> bool:
@@ -171,15 +179,35 @@ def _marks_asyncio(config: pytest.Config) -> bool:
 def _environment(config: pytest.Config) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """The real environment and the file's variables, the latter applied until the run ends."""
     if _ENVIRONMENT not in config.stash:
-        try:
-            values = envfile.read(config.rootpath)
-        except UserMistake as exc:
-            raise pytest.UsageError(str(exc)) from exc
-        config.stash[_ENVIRONMENT] = (dict(os.environ), values)
-        with ExitStack() as stack:
-            stack.enter_context(envfile.applied(values, os.environ))
-            config.add_cleanup(stack.pop_all().close)
+        environ = dict(os.environ)
+        config.stash[_ENVIRONMENT] = environ, _env_file(config) if _has_env_file(config) else {}
     return config.stash[_ENVIRONMENT]
+
+
+def _has_env_file(config: pytest.Config) -> bool:
+    return os.path.lexists(config.rootpath / tables.ENV_FILE)
+
+
+def _env_file(config: pytest.Config) -> Mapping[str, str]:
+    from pytest_proxmox import envfile
+
+    with _mistakes_as(pytest.UsageError):
+        values = envfile.read(config.rootpath)
+    with ExitStack() as stack:
+        stack.enter_context(envfile.applied(values, os.environ))
+        config.add_cleanup(stack.pop_all().close)
+    return values
+
+
+def _warn_if_tracked(config: pytest.Config) -> None:
+    from pytest_proxmox import envfile
+
+    if envfile.is_tracked(config.rootpath):
+        _warn(
+            config,
+            f"git tracks {tables.ENV_FILE}, which may hold passwords "
+            f"({config.rootpath / tables.ENV_FILE}). Run: git rm --cached {tables.ENV_FILE}",
+        )
 
 
 def _sources(config: pytest.Config) -> tables.Sources:

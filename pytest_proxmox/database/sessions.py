@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from pytest_proxmox.database.helper import DatabaseTestHelper
 from pytest_proxmox.database.isolation import Isolation
 from pytest_proxmox.database.state import DbState
+from pytest_proxmox.errors import EscapedCommit
 
 
 class IsolatedTest:
@@ -68,9 +69,10 @@ class IsolatedTest:
         if escape is not None:
             raise escape
 
-    def forget_escapes(self) -> None:
-        """Take the escapes so far for reported."""
-        self.isolation.escape()
+    def note_failure(self, exc: BaseException) -> None:
+        """Take the escapes so far for reported, if that is what the test failed with."""
+        if isinstance(exc, EscapedCommit):
+            self.isolation.escape()
 
     def end(self) -> None:
         """Undo the test, then close its sessions: nothing is left for them to roll back."""

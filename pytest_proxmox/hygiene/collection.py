@@ -11,7 +11,7 @@ import pytest
 
 from pytest_proxmox.hygiene import settings
 from pytest_proxmox.hygiene.lint import Finding
-from pytest_proxmox.hygiene.offences import Level
+from pytest_proxmox.hygiene.settings import Level
 
 _MOCKS = (b"strict_mock", b"create_autospec", b"spec=", b"spec_set=")
 

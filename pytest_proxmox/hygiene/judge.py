@@ -13,9 +13,10 @@ import pytest
 
 from pytest_proxmox.hygiene import keeping
 from pytest_proxmox.hygiene.coroutines import OUTSIDE, CoroutineWatch, Dropped
-from pytest_proxmox.hygiene.offences import Level, Offence, verdict
+from pytest_proxmox.hygiene.offences import Offence, verdict
 from pytest_proxmox.hygiene.places import first_own, of_origin
 from pytest_proxmox.hygiene.policy import ALLOW_MARK, Pattern, Policy
+from pytest_proxmox.hygiene.settings import Level
 from pytest_proxmox.hygiene.watch import Makers, Watch
 
 _RECHECK_S = 0.05  # another thread may stand between making a coroutine and awaiting it

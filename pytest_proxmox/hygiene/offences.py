@@ -1,88 +1,14 @@
-"""What a test can do wrong, as data: the kinds in a table, an offence, the text of a verdict."""
+"""What a test did wrong, as data: an offence, and the text of a verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_proxmox.hygiene.settings import KINDS
 
 if TYPE_CHECKING:
     from pytest_proxmox.hygiene.places import Place
-
-
-class Level(StrEnum):
-    """What happens when something is found."""
-
-    OFF = "off"  # not looked at
-    WARN = "warn"  # told at the end of the run
-    ERROR = "error"  # the test fails
-
-
-class Kind(NamedTuple):
-    """One kind of thing that a test may leave behind."""
-
-    name: str
-    ini: str
-    default: Level
-    predicate: str  # what is wrong with the thing that the offence names
-    advice: str
-
-
-KINDS: dict[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        Kind(
-            "coroutine",
-            "hygiene_coroutines",
-            Level.ERROR,
-            "was never awaited",
-            "Await it, give it to a task, or close() it",
-        ),
-        Kind(
-            "task",
-            "hygiene_tasks",
-            Level.ERROR,
-            "was still pending",
-            "Await it, or cancel it and await that",
-        ),
-        Kind(
-            "thread",
-            "hygiene_threads",
-            Level.ERROR,
-            "was still running",
-            "Stop it and join it",
-        ),
-        Kind(
-            "process",
-            "hygiene_processes",
-            Level.ERROR,
-            "was still running",
-            "Terminate it and wait for it",
-        ),
-        Kind("socket", "hygiene_sockets", Level.ERROR, "was still open", "Close it"),
-        Kind(
-            "environ",
-            "hygiene_environ",
-            Level.ERROR,
-            "and not set back",
-            "Use monkeypatch.setenv or monkeypatch.delenv",
-        ),
-        Kind(
-            "cwd",
-            "hygiene_cwd",
-            Level.ERROR,
-            "and not set back",
-            "Use monkeypatch.chdir",
-        ),
-        Kind(
-            "singleton",
-            "hygiene_singletons",
-            Level.OFF,  # it is set back in any case
-            "was changed",
-            "It was set back; make the test do so itself",
-        ),
-    )
-}
 
 
 class Offence(NamedTuple):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from pytest_proxmox.errors import InvalidValue
-from pytest_proxmox.hygiene.offences import KINDS, Level, Offence
+from pytest_proxmox.hygiene.offences import Offence
+from pytest_proxmox.hygiene.settings import KINDS, Level
 
 ALLOW_MARK = "allow_leaks"
 STRICT_ASYNC_KINDS = ("coroutine", "task")  # what --no-strict-async turns off

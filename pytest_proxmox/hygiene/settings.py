@@ -1,13 +1,15 @@
-"""The options and ini keys of the checks: declared when pytest starts, so this module is light."""
+"""The kinds of things that a test may leave behind, with the options and ini keys of each.
+
+Declared when pytest starts, so this module is light.
+"""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-
-from pytest_proxmox.hygiene.offences import KINDS, Level
 
 if TYPE_CHECKING:
     from pytest_proxmox.hygiene.policy import Policy
@@ -20,6 +22,81 @@ MOCK_DRIFT = "hygiene_mock_drift"
 CLOCK_MODULES = "virtual_clock_modules"
 _LOOP_SCOPE = "asyncio_default_fixture_loop_scope"
 _DEST = "proxmox_strict_async"
+
+
+class Level(StrEnum):
+    """What happens when something is found."""
+
+    OFF = "off"  # not looked at
+    WARN = "warn"  # told at the end of the run
+    ERROR = "error"  # the test fails
+
+
+class Kind(NamedTuple):
+    """One kind of thing that a test may leave behind."""
+
+    name: str
+    ini: str
+    default: Level
+    predicate: str  # what is wrong with the thing that the offence names
+    advice: str
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "coroutine",
+            "hygiene_coroutines",
+            Level.ERROR,
+            "was never awaited",
+            "Await it, give it to a task, or close() it",
+        ),
+        Kind(
+            "task",
+            "hygiene_tasks",
+            Level.ERROR,
+            "was still pending",
+            "Await it, or cancel it and await that",
+        ),
+        Kind(
+            "thread",
+            "hygiene_threads",
+            Level.ERROR,
+            "was still running",
+            "Stop it and join it",
+        ),
+        Kind(
+            "process",
+            "hygiene_processes",
+            Level.ERROR,
+            "was still running",
+            "Terminate it and wait for it",
+        ),
+        Kind("socket", "hygiene_sockets", Level.ERROR, "was still open", "Close it"),
+        Kind(
+            "environ",
+            "hygiene_environ",
+            Level.ERROR,
+            "and not set back",
+            "Use monkeypatch.setenv or monkeypatch.delenv",
+        ),
+        Kind(
+            "cwd",
+            "hygiene_cwd",
+            Level.ERROR,
+            "and not set back",
+            "Use monkeypatch.chdir",
+        ),
+        Kind(
+            "singleton",
+            "hygiene_singletons",
+            Level.OFF,  # it is set back in any case
+            "was changed",
+            "It was set back; make the test do so itself",
+        ),
+    )
+}
 
 
 def add_options(parser: pytest.Parser) -> None:

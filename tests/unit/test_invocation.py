@@ -54,7 +54,8 @@ def test_first_mistake_is_the_one_to_tell(invocation: Invocation) -> None:
 
 
 def test_worker_hands_over_what_it_knows(invocation: Invocation) -> None:
-    worker = Invocation(invocation.sources, mistake="m", leftovers=["one"], notes=["two"])
+    worker = Invocation(invocation.sources)
+    worker.mistake, worker.leftovers, worker.notes = "m", ["one"], ["two"]
     config = SimpleNamespace(workeroutput={})
     worker.hand_over(cast(pytest.Config, config))
     invocation.take_over(config.workeroutput)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pytest_proxmox.errors import InvalidValue
-from pytest_proxmox.hygiene.offences import KINDS, Level, Offence
+from pytest_proxmox.hygiene.offences import Offence
 from pytest_proxmox.hygiene.places import Place
 from pytest_proxmox.hygiene.policy import Pattern, Policy, resolve
+from pytest_proxmox.hygiene.settings import KINDS, Level
 
 THREAD = Offence("thread", "poller-1", "thread 'poller-1'", Place("/app/poll.py", 3, "start"))
 
