@@ -38,6 +38,7 @@ class Settings:
     pool: str
     verify_ssl: bool | str
     vmid_range: VmidRange
+    reaper_grace: float
     world: str
     clock: str
     transport: str

@@ -77,6 +77,13 @@ class Invocation:
         """Whether anybody named a real Proxmox."""
         return not self.sources.is_silent and self.settings.host is not None
 
+    @property
+    def may_leave_guests(self) -> bool:
+        """Whether tests may make guests on a Proxmox that outlives the run."""
+        return not self.sources.is_silent and (
+            self.settings.host is not None or self.settings.kind != "simulator"
+        )
+
     def describe(self, *, defaults: bool) -> list[str]:
         """Return the header's lines."""
         if self.sources.is_silent and not defaults:  # the same line, without parsing settings

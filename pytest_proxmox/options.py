@@ -137,6 +137,13 @@ OPTIONS: tuple[Option, ...] = (
         metavar="FIRST-LAST",
     ),
     _option(
+        "reaper-grace",
+        "grace",
+        "seconds between the death of a process of the run and the clean-up after it (default: 20)",
+        metavar="SECONDS",
+        default="20",
+    ),
+    _option(
         "world",
         "world",
         "what the simulator starts with: a preset (default: single) or a world file",

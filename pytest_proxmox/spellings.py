@@ -141,6 +141,22 @@ def vmid_range(text: str, origin: str) -> VmidRange:
     return VmidRange.parse(text, origin=origin)
 
 
+def grace(text: str, origin: str) -> float:
+    """Return the seconds, from 0 to an hour."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 3600:
+        raise InvalidValue(
+            f'"{text}" is not a number of seconds',
+            origin=origin,
+            hint="Use 0 to 3600; with fewer than 20, xdist workers that lost their controller may "
+            "still be making guests",
+        )
+    return seconds
+
+
 def volume(text: str, origin: str) -> str:
     """Return a volume id, checked to be ``storage:name``."""
     return str(Volid.parse(text, origin=origin))

@@ -57,4 +57,4 @@ def _sweep(*, dry_run: bool) -> Sweep:
         print(f"Removing {lease} …", file=sys.stderr)
 
     with Ledger(ledger_folder()) as ledger:
-        return collect(api, facts, ledger, dry_run=dry_run, progress=tell)
+        return collect(api, facts, ledger, pool=settings.pool, dry_run=dry_run, progress=tell)

@@ -84,6 +84,13 @@ class Lease:
         """Whether no request of ours can have made anything under this VMID."""
         return self.state is State.RESERVED and self.maker == "sandbox"
 
+    @property
+    def may_await_its_guest(self) -> bool:
+        """Whether a request that makes its guest may be on its way, unknown to us."""
+        if self.maker == "test":
+            return self.state in (State.RESERVED, State.LIVE)
+        return self.state is State.CREATING and self.upid is None
+
     def __str__(self) -> str:
         place = f" on {self.node}" if self.node is not None else ""
         return f"{self.kind or 'guest'}/{int(self.vmid)}{place}"

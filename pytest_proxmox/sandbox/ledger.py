@@ -281,6 +281,11 @@ class Ledger:
         )
         return [lease_of(row) for row in rows]
 
+    def changed(self, lease: Lease) -> float:
+        """Return when the lease came into its state, in seconds since the epoch."""
+        rows = self._book.read("SELECT changed FROM leases WHERE id = ?", lease.id)
+        return float(rows[0]["changed"]) if rows else 0.0
+
     def _state(self, lease: Lease) -> str:
         rows = self._book.read("SELECT state FROM leases WHERE id = ?", lease.id)
         return str(rows[0]["state"]) if rows else "a lease that is not in the ledger"

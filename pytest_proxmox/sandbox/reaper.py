@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from pytest_proxmox.clock import Clock, SystemClock
-from pytest_proxmox.errors import ProxmoxTestError
 from pytest_proxmox.sandbox.blocks import Blocks
 from pytest_proxmox.sandbox.clearing import Clearing, destroyer_for
 from pytest_proxmox.sandbox.lease import Leftover
@@ -189,9 +188,17 @@ class Reaper:
     def _try(self) -> list[Leftover]:
         """One sweep; a target that does not answer is asked again in the next round."""
         try:
+            if not self._is_anything_held():
+                return []  # another sweep was faster, or nothing was ever made
             return self._sweep(Calls(connect(self._orders.endpoint), self._clock))
-        except ProxmoxTestError as exc:
+        except Exception as exc:  # noqa: BLE001  # whatever it is: the next round must come
+            _LOG.exception("this sweep ended early")
             return [Leftover(f"run {self._orders.run} on {self._orders.facts.url}", str(exc))]
+
+    def _is_anything_held(self) -> bool:
+        target, run = self._orders.facts.url, self._orders.run
+        blocks = self._ledger.holdings.blocks(target, run)
+        return bool(blocks or self._ledger.leases(target, run=run))
 
     def _sweep(self, calls: Calls) -> list[Leftover]:
         """Destroy the leases of the run's dead processes, and give its blocks back."""
@@ -244,6 +251,9 @@ def main() -> int:
     with Ledger(orders.ledger) as ledger:
         try:
             return _watch(orders, server, ledger)
+        except Exception:
+            _LOG.exception("the reaper of run %s ends early", orders.run)  # nobody hears stderr
+            raise
         finally:
             server.close()
             ledger.set_reaper(orders.run, orders.facts.url, None, instead_of=str(orders.socket))

@@ -40,6 +40,7 @@ class Patience:
     live_task: float = 60.0  # a task that ran when we came; then it is stopped
     stopping: float = 60.0  # from the end of a stop's task to the guest's: HA takes its time
     poll: float = 0.5
+    request: float = 15.0  # from a process's death to its last request's effect: PVE's locks
 
 
 @dataclass(slots=True)

@@ -59,6 +59,7 @@ def collect(
     if dry_run:
         return Sweep(tuple(stale), (), in_use)
     leftovers: list[Leftover] = []
+    _let_requests_arrive(calls.clock, ledger, stale, (patience or Patience()).request)
     for run in sorted(dead):
         of_run = [lease for lease in stale if lease.run == run]
         if progress is not None:
@@ -68,6 +69,19 @@ def collect(
     freed = tuple(lease for lease in stale if not ledger.get(lease.id).is_held)
     blocks, stays = _collect_blocks(calls, facts, ledger, pool, patience)
     return Sweep(freed, (*leftovers, *stays), in_use, tuple(blocks))
+
+
+def _let_requests_arrive(clock: Clock, ledger: Ledger, stale: list[Lease], wait_s: float) -> None:
+    """Wait until what dead processes had sent has had its effect: a guest made after we looked
+    would be nobody's.
+
+    When an app under test sent its own is not known, so for that the wait is a whole one.
+    """
+    now = clock.now()
+    awaiting = [lease for lease in stale if lease.may_await_its_guest]
+    sent = [now if one.maker == "test" else min(now, ledger.changed(one)) for one in awaiting]
+    if sent and (rest_s := max(sent) + wait_s - now) > 0:
+        clock.sleep(rest_s)
 
 
 def _collect_blocks(

@@ -34,6 +34,7 @@ def outside(project: Project, sim: Simulator, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("PROXMOX_USER", sim.credentials.user)
         monkeypatch.setenv("PROXMOX_PASSWORD", sim.credentials.password)
         monkeypatch.setenv("PROXMOX_VERIFY_SSL", str(server.ca_file))
+        monkeypatch.setenv("PROXMOX_REAPER_GRACE", "60")  # these tests are about the other nets
         yield project
 
 
