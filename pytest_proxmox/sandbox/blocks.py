@@ -27,6 +27,7 @@ from pytest_proxmox.values import LeaseId, Vmid, VmidRange
 
 LEASE_S: Final = 1800.0  # the longest tests (heavy) take 15 min between two calls; twice that
 TAKING_S: Final = 120.0  # two POSTs and, after a crash of the worker that sent them, no more
+REQUEST_S: Final = 15.0  # from a request to its effect: PVE's own locks
 POLL_S: Final = 0.5
 SKEW_S: Final = 300.0  # how far apart two machines' clocks may be: longer than NTP ever lets them
 
@@ -273,10 +274,14 @@ class Blocks:
         """
         left: list[Leftover] = []
         dirty = [lease.vmid for lease in self._ledger.leases(self._target, run=self._run.id)]
+        mates = self._ledger.workers(self._run.id, self._target)
+        is_someone_dead = not all(mate.is_alive for mate in mates)
         for block in self._ledger.holdings.blocks(self._target, self._run.id):
             if block.hold is Hold.LOST:
                 left.append(Leftover(f"pool {block.pool}", str(LeaseLost(block.pool))))
                 self._ledger.holdings.drop(block)
+            elif is_someone_dead and self._request_rest_s(block) > 0:
+                continue  # the dead one's reaper waits for what is under way
             elif not any(vmid in block.span for vmid in dirty):
                 left += self.release(block)
         return left
@@ -325,9 +330,17 @@ class Blocks:
         """Return what keeps the blocks of a dead run of this machine from being freed."""
         left: list[Leftover] = []
         for block in self._ledger.holdings.blocks(self._target, run):
+            if (rest_s := self._request_rest_s(block)) > 0:
+                self._calls.clock.sleep(rest_s)
             stays = self._sweeper.clear(block.lease_pool, block.span, block.run)
             left += stays or self.release(block)
         return left
+
+    def _request_rest_s(self, block: Block) -> float:
+        """How long a request for a pool, sent by a process that died, may still be under way."""
+        if block.hold is not Hold.TAKING:
+            return 0.0
+        return block.expires - LEASE_S + REQUEST_S - self._calls.clock.now()
 
     def _drop_pool(self, poolid: str, *, again: bool = False) -> tuple[bool, list[Leftover]]:
         """Delete a pool: whether it was there, and why it still is."""

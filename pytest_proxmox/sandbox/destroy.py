@@ -107,9 +107,23 @@ class Destroyer:
 
     def _verify(self, lease: Lease, trace: Trace) -> tuple[Leftover, ...]:
         left = self._removal.residue(lease, trace)
-        if not trace.is_free and not self._inventory.is_free(lease.vmid):
+        is_free = trace.is_free or self._inventory.is_free(lease.vmid)
+        if not is_free and not self._has_a_successor(lease, trace):
             left.append(Leftover(str(lease), "its VMID is still taken", remedy(lease)))
         return tuple(left)
+
+    def _has_a_successor(self, lease: Lease, trace: Trace) -> bool:
+        """Whether ours is gone, and somebody else was quick to take its VMID."""
+        if not trace.is_destroyed:
+            return False
+        self._inventory.refresh()
+        try:
+            located = self._removal.find(lease, trace)
+            if located is not None:
+                self._removal.recognise(lease, located, trace)
+        except ForeignGuest:
+            return True
+        return False
 
     def _not_ours(self, lease: Lease, error: ForeignGuest) -> tuple[Leftover, ...]:
         if lease.maker == "sandbox" and lease.upid is None:

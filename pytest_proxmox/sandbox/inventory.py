@@ -20,6 +20,7 @@ from pytest_proxmox.values import GuestRef, NodeName, Upid, Vmid, Volid, parse_k
 
 DISKS = frozenset({"images", "rootdir"})
 BACKUPS = frozenset({"backup"})
+DESTROYING = frozenset({"vzdestroy", "qmdestroy"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,16 @@ class TaskRow:
         """Whether it has not ended."""
         return self.status is None
 
+    @property
+    def when(self) -> tuple[int, int]:
+        """What orders the tasks of one node by their starts."""
+        return self.upid.starttime, self.upid.pstart
+
+    def has_destroyed(self, vmid: Vmid) -> bool:
+        """Whether what had the VMID was gone after it: what is there now came later."""
+        is_destroy = self.upid.type in DESTROYING and self.upid.id == str(int(vmid))
+        return is_destroy and self.status is not None and judges_as_done(self.status)
+
     def can_have_made(self, vmid: Vmid, *, half_made: bool) -> bool:
         """Whether a guest can come from this task, if it is on the list of guest or source.
 
@@ -51,9 +62,7 @@ class TaskRow:
         """
         if not is_maker(self.upid, vmid):
             return False
-        if self.status is None or self.status in ("OK", "unexpected status"):
-            return True
-        if self.status.startswith("WARNINGS"):
+        if self.status in (None, "unexpected status") or judges_as_done(self.status):
             return True
         return half_made and judge(self.status).code != Code.VMID_TAKEN
 
@@ -105,7 +114,12 @@ class Inventory:
         """Return what the guest shows of itself, and its configuration."""
         config = self._calls.get(located.ref.path.lstrip("/") + "/config")
         vmid, lock = located.ref.vmid, config.get("lock")
-        makers = (row for row in tasks if row.can_have_made(vmid, half_made=lock == "create"))
+        gone = max((row.when for row in tasks if row.has_destroyed(vmid)), default=(0, 0))
+        makers = (
+            row
+            for row in tasks
+            if row.can_have_made(vmid, half_made=lock == "create") and row.when > gone
+        )
         sighting = Sighting(
             ref=located.ref,
             pool=located.pool,
@@ -188,6 +202,11 @@ class Inventory:
         lines = self._calls.get(f"nodes/{upid.node}/tasks/{upid}/log", limit=0)
         named = re.compile(rf"\bwith ID {int(vmid)}\b|\b(vm|subvol|basevol)-{int(vmid)}-")
         return any(named.search(str(line.get("t", ""))) for line in lines)
+
+
+def judges_as_done(status: str) -> bool:
+    """Whether a task with this exit status did what it was for, warnings or not."""
+    return status == "OK" or status.startswith("WARNINGS")
 
 
 def is_maker(upid: Upid, vmid: Vmid) -> bool:

@@ -53,6 +53,7 @@ class Trace:
 
     node: NodeName
     was_there: bool = False
+    is_destroyed: bool = False
     is_free: bool = False
     makers: list[Upid] = field(default_factory=list)
     warnings: str = ""
@@ -234,6 +235,7 @@ class Removal:
             options["force"] = 1  # an unknown parameter for a VM
         options |= self._skip_lock(ref, seen)
         outcome = self._wait(self._calls.delete(_path(ref), **options))
+        trace.is_destroyed = outcome.is_ok
         if outcome.is_ok:
             return None
         if outcome.ending is tasks.Ending.WARNINGS:

@@ -1,0 +1,1 @@
+"""The clean-up campaign: random lives on a Proxmox, each with one event at one API boundary."""
