@@ -56,7 +56,7 @@ def play(one: Plan, net: str | None = None) -> Verdict:
         one,
         _forkserver(),
         grace_s=GRACE_S if is_patient and one.event.name == "SIGKILL" else kills.GRACE_S,
-        reapers=net == "reaper" or one.event.name == "SIGKILL" or one.number % 2 == 0,
+        reapers=net == "reaper" or one.event.name == "SIGKILL",
     )
 
 

@@ -147,6 +147,7 @@ class Case:
             if not worker.is_cleaning:
                 raise Stopped
 
+        self._ground.wire.deliver(self._ground.simulator.clock.now())
         with SignalNet(stop):
             worker.step(nets=self._nets)
 

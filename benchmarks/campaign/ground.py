@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.campaign.direct import direct
 from pytest_proxmox.clock import SystemClock
 from pytest_proxmox.fixtures.embedded import _Handler
 from pytest_proxmox.sandbox.ledger import Ledger
@@ -61,8 +62,10 @@ class MachineClock:
         self._skew_s = skew_s
 
     def now(self) -> float:
-        """Return the machine's idea of the time."""
-        return self._simulator.clock.now() + self._skew_s
+        """Return the machine's idea of the time; what is due by then has arrived."""
+        moment = self._simulator.clock.now()
+        self._wire.deliver(moment)
+        return moment + self._skew_s
 
     def monotonic(self) -> float:
         """Return the same: it never goes back."""
@@ -143,6 +146,8 @@ def laid(rng: random.Random, *, over_sockets: bool) -> Iterator[Ground]:
         if rng.random() < 0.6:
             endpoint = _as_weak_token(root, endpoint)
         api = quick(connect(endpoint))
+        if endpoint.token_value is not None and not over_sockets:
+            api = direct(api, simulator, endpoint)
         facts = discover(
             Calls(api, SystemClock()), kind="real", url=endpoint.url, user=endpoint.identity
         )
