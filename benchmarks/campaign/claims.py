@@ -142,11 +142,10 @@ def _claim(claimant: Claimant, sandbox: Sandbox, tally: Tally) -> None:
     while tally.claims < claimant.claims or (claimant.goes_on and not over.exists()):
         held: list[Vmid] = []
         try:
-            for _ in range(rng.randint(8, 10) if hungry.exists() else rng.randint(1, 4)):
-                held.append(sandbox.vmid())
-                referee.hold(held[-1], tally)
-        except RangeExhausted:
-            pass  # the other run has the rest for now
+            with suppress(RangeExhausted):  # the other run has the rest for now
+                for _ in range(rng.randint(8, 10) if hungry.exists() else rng.randint(1, 4)):
+                    held.append(sandbox.vmid())
+                    referee.hold(held[-1], tally)
         except LeaseLost:
             _try_to_harm(sandbox, held, tally)
             raise

@@ -165,15 +165,7 @@ def _ended(
     folder: Path,
 ) -> str:
     """Start a run, end it as the row says, and tell when its guests were gone."""
-    folder.mkdir()
-    text = SUITE.replace("TEARDOWN", str(row.teardown_s)).replace("IN_TEST", row.in_test)
-    (folder / "test_it.py").write_text(text, encoding="utf-8")
-    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", *form, *row.arguments]
-    command += ["--max-worker-restart=0"] if form else []
-    command += ["--vmid-range", f"{span[0]}-{span[-1]}", "-p", "no:cacheprovider"]
-    if row.in_background:
-        command = ["sh", "-c", '"$@" & wait $!; wait', "sh", *command]
+    command = _suite(row, form, span, folder)
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -197,6 +189,18 @@ def _ended(
     if left := _left(simulator, span):
         return f"left after {taken_s:.0f} s: {left}\n{(folder / 'output').read_text()}"
     return f"released after {taken_s:.1f} s, status {process.returncode}"
+
+
+def _suite(row: Row, form: tuple[str, ...], span: range, folder: Path) -> list[str]:
+    """Write the row's tests, and return the command that runs them."""
+    folder.mkdir()
+    text = SUITE.replace("TEARDOWN", str(row.teardown_s)).replace("IN_TEST", row.in_test)
+    (folder / "test_it.py").write_text(text, encoding="utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", *form, *row.arguments]
+    command += ["--max-worker-restart=0"] if form else []
+    command += ["--vmid-range", f"{span[0]}-{span[-1]}", "-p", "no:cacheprovider"]
+    return ["sh", "-c", '"$@" & wait $!; wait', "sh", *command] if row.in_background else command
 
 
 def _left(simulator: Simulator, span: range) -> list[str]:
