@@ -11,7 +11,7 @@ from typing import Any, Final
 from pytest_proxmox.errors import InvalidValue
 from pytest_proxmox.simulator import saved
 from pytest_proxmox.simulator.simulator import Simulator
-from pytest_proxmox.simulator.wire import Answer, Request, dumps
+from pytest_proxmox.simulator.wire import Answer, Request, dumps, reason_phrase
 
 _JSON: Final = (("content-type", "application/json"),)
 
@@ -54,7 +54,8 @@ class Control:
         try:
             return Answer(200, "OK", _JSON, dumps(self._dispatch(request)))
         except ControlError as exc:
-            return Answer(exc.status, str(exc), _JSON, dumps({"error": str(exc)}))
+            body = dumps({"error": str(exc)})
+            return Answer(exc.status, reason_phrase(str(exc)), _JSON, body)
 
     def _dispatch(self, request: Request) -> Any:
         given = request.headers.get("authorization", "")

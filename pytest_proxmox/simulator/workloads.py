@@ -9,14 +9,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import logging
 import secrets
 import socket
 import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
-
-import h11
 
 from pytest_proxmox.simulator import apps
 
@@ -28,8 +25,6 @@ FIRST_HOST: Final = 2
 LAST_HOST: Final = 254
 LOCALHOST: Final = "127.0.0.1"
 TICK_S: Final = 0.05
-IDLE_S: Final = 30.0  # a connection that says nothing for that long is closed
-_LOG: Final = logging.getLogger(__name__)
 
 
 class Network:
@@ -177,8 +172,10 @@ class Workloads:
         host = self._addresses.setdefault(vmid, self._network.address())
         port = 0 if self._network.shared else workload.port
 
+        from pytest_proxmox.simulator.guest_connection import GuestConnection  # few worlds need it
+
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await _Connection(self._sim, vmid, workload, reader, writer).run()
+            await GuestConnection(self._sim, vmid, workload, reader, writer).run()
 
         self._serving[vmid] = (workload, await asyncio.start_server(serve, host, port))
 
@@ -193,68 +190,3 @@ class Workloads:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _Connection:
-    """One client of one guest."""
-
-    def __init__(
-        self,
-        sim: Simulator,
-        vmid: int,
-        workload: apps.Workload,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        self._sim, self._vmid, self._workload = sim, vmid, workload
-        self._reader, self._writer = reader, writer
-        self._http = h11.Connection(h11.SERVER)
-
-    async def run(self) -> None:
-        """Answer requests until the client goes, is silent for too long, or talks nonsense."""
-        try:
-            while await self._exchange():
-                self._http.start_next_cycle()
-        except (h11.ProtocolError, ConnectionError, TimeoutError) as exc:
-            _LOG.debug("guest %s: connection ended: %s", self._vmid, exc)
-        finally:
-            self._writer.close()
-            with contextlib.suppress(ConnectionError):
-                await self._writer.wait_closed()
-
-    async def _exchange(self) -> bool:
-        request = await self._next()
-        if not isinstance(request, h11.Request):
-            return False
-        body = bytearray()
-        while not isinstance(event := await self._next(), h11.EndOfMessage):
-            if not isinstance(event, h11.Data):
-                return False
-            body += event.data
-            if len(body) > apps.MAX_FILE:
-                return await self._send(apps.Page(413, b"too large\n"), close=True)
-        method, target = request.method.decode(), request.target.decode("latin-1")
-        page = await asyncio.to_thread(
-            apps.answer, self._sim, self._vmid, self._workload, method, target, bytes(body)
-        )
-        return await self._send(page, close=False)
-
-    async def _next(self) -> Any:
-        while (event := self._http.next_event()) is h11.NEED_DATA:
-            data = await asyncio.wait_for(self._reader.read(65536), IDLE_S)
-            self._http.receive_data(data)
-        return event
-
-    async def _send(self, page: apps.Page, *, close: bool) -> bool:
-        headers = [
-            ("content-type", page.content_type),
-            ("content-length", str(len(page.body))),
-            ("x-app-version", self._workload.version),
-        ]
-        if close:
-            headers.append(("connection", "close"))
-        out = self._http.send(h11.Response(status_code=page.status, headers=headers))
-        out = (out or b"") + (self._http.send(h11.Data(data=page.body)) or b"")
-        self._writer.write(out + (self._http.send(h11.EndOfMessage()) or b""))
-        await self._writer.drain()
-        return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE

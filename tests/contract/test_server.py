@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_proxmox.simulator.server import MAX_BODY, Server
+from pytest_proxmox.simulator.connection import MAX_BODY
+from pytest_proxmox.simulator.server import Server
 from pytest_proxmox.simulator.simulator import Simulator
 from pytest_proxmox.simulator.world import World
 
