@@ -67,36 +67,58 @@ class InProcess:
 
 
 class _Patch:
-    """One link in the chain of replaced ``get_adapter`` methods."""
+    """One link in the chains of replaced ``Session`` methods.
+
+    ``merge_environment_settings`` looks for proxies and certificates in the environment, which
+    takes longer than a call does; there is neither on the way to this host.
+    """
 
     def __init__(self, host: str, adapter: _CallAdapter) -> None:
         self._host = host
+        self._prefix = f"https://{host}"
         self._adapter = adapter
         self._closed = False
-        self.previous: Any = None
+        self.previous: dict[str, Any] = {}
 
     def install(self) -> None:
-        """Become the method that sessions call."""
-        patch = self
+        """Become the methods that sessions call."""
+        patch, previous = self, self.previous
 
         def get_adapter(session: requests.Session, url: str) -> Any:
-            if not patch._closed and urlsplit(url).hostname == patch._host:
+            if patch._owns(url):
                 return patch._adapter
-            return patch.previous(session, url)
+            return previous["get_adapter"](session, url)
 
-        get_adapter.patch = self  # type: ignore[attr-defined]  # how remove() knows the chain
+        def merge_environment_settings(
+            session: requests.Session, url: str, proxies: Any, stream: Any, verify: Any, cert: Any
+        ) -> Any:
+            if patch._owns(url):
+                stream = session.stream if stream is None else stream
+                return {"proxies": {}, "stream": stream, "verify": None, "cert": None}
+            merge = previous["merge_environment_settings"]
+            return merge(session, url, proxies, stream, verify, cert)
+
         with _chain:
-            self.previous = requests.Session.get_adapter
-            requests.Session.get_adapter = get_adapter  # type: ignore[method-assign,assignment]
+            methods: tuple[Any, ...] = (get_adapter, merge_environment_settings)
+            for method in methods:
+                method.patch = self  # how remove() knows the chain
+                previous[method.__name__] = getattr(requests.Session, method.__name__)
+                setattr(requests.Session, method.__name__, method)
+
+    def _owns(self, url: str) -> bool:
+        if self._closed or not url.lower().startswith(self._prefix):
+            return False
+        return urlsplit(url).hostname == self._host
 
     def remove(self) -> None:
-        """Stop answering, and take every closed link off the end of the chain."""
+        """Stop answering, and take every closed link off the end of the chains."""
         with _chain:
             self._closed = True
-            current: Any = requests.Session.get_adapter
-            while (link := getattr(current, "patch", None)) is not None and link._closed:
-                current = link.previous
-            requests.Session.get_adapter = current  # type: ignore[method-assign]
+            for name in self.previous:
+                current: Any = getattr(requests.Session, name)
+                while (link := getattr(current, "patch", None)) is not None and link._closed:
+                    current = link.previous[name]
+                setattr(requests.Session, name, current)
 
 
 class _CallAdapter(HTTPAdapter):
@@ -108,7 +130,10 @@ class _CallAdapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Return the handler's answer as a response, its reason phrase unchanged."""
-        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+        headers = {
+            name.lower(): value if type(value) is str else _text(value)
+            for name, value in request.headers.items()
+        }
         call = (request.method or "GET", request.path_url, headers, _read(request.body))
         try:
             status, reason, answer_headers, body = self._handler(*call)

@@ -13,7 +13,7 @@ from proxmoxer.core import ResourceException
 from pytest_proxmox.target.inprocess import InProcess
 from tests.unit.target.doorman import Doorman, data
 
-PATCHED = requests.Session.get_adapter
+PATCHED = (requests.Session.get_adapter, requests.Session.merge_environment_settings)
 
 
 def test_a_proxmoxer_that_a_user_makes_logs_in_and_asks() -> None:
@@ -126,7 +126,8 @@ def test_closing_in_any_order_restores_requests() -> None:
     assert requests.get(two.url, timeout=5).json() == {"data": "b"}
 
     two.__exit__(None, None, None)
-    assert requests.Session.get_adapter is PATCHED
+    methods = (requests.Session.get_adapter, requests.Session.merge_environment_settings)
+    assert methods == PATCHED
 
 
 def test_other_hosts_go_their_usual_way() -> None:
@@ -134,3 +135,15 @@ def test_other_hosts_go_their_usual_way() -> None:
         adapter = session.get_adapter("https://pve.example.org:8006/api2/json")
 
         assert adapter is session.adapters["https://"]
+
+
+def test_a_proxy_in_the_environment_is_for_other_hosts_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    with InProcess(lambda *_: data("a")) as door, requests.Session() as session:
+        here = session.merge_environment_settings(door.url, {}, None, None, None)
+        elsewhere = session.merge_environment_settings("https://a.example", {}, None, None, None)
+
+        assert not here["proxies"]
+        assert elsewhere["proxies"]["https"] == "http://proxy.invalid:3128"
