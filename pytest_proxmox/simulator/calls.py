@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, overload
 
 if TYPE_CHECKING:
     from pytest_proxmox.simulator.pipeline import Trace
+    from pytest_proxmox.simulator.wire import Answer
 
 KEPT: Final = 10_000
 SECRET_WORDS: Final = ("password", "secret", "ticket", "token", "key")
 HIDDEN: Final = "***"
-_Entry = tuple[str, "Trace", int, str, float]
+# plain values only: a tuple of them is none of the garbage collector's business
+_Entry = tuple[str, str, str, Mapping[str, Any], str, int, str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,20 @@ class Calls(Sequence[CallRecord]):
     def __init__(self) -> None:
         self._entries: deque[_Entry] = deque(maxlen=KEPT)
 
-    def add(self, entry: _Entry) -> None:
-        """Keep a request: method, trace, status, reason, wall time."""
-        self._entries.append(entry)
+    def add(self, method: str, trace: Trace, answer: Answer, at: float) -> None:
+        """Keep a request, what it turned out to be, its answer, and when that was."""
+        self._entries.append(
+            (
+                method,
+                trace.path,
+                trace.template,
+                trace.params,
+                trace.auth.name,
+                answer.status,
+                answer.reason,
+                at,
+            )
+        )
 
     def clear(self) -> None:
         """Forget all."""
@@ -73,10 +86,9 @@ class Calls(Sequence[CallRecord]):
 
 
 def _record(entry: _Entry) -> CallRecord:
-    method, trace, status, reason, at = entry
+    method, path, template, given, name, status, reason, at = entry
     params = {
         key: HIDDEN if any(word in key.lower() for word in SECRET_WORDS) else value
-        for key, value in trace.params.items()
+        for key, value in given.items()
     }
-    name = trace.auth.name
-    return CallRecord(method, trace.path, trace.template, params, name, status, reason, at)
+    return CallRecord(method, path, template, params, name, status, reason, at)

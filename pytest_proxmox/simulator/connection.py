@@ -1,22 +1,26 @@
 """One client's connection: HTTP/1.1 as Proxmox speaks it, its errors in the reason phrase.
 
-ASGI has no place for a reason phrase, and its tasks and events cost more than answering does
-(docs/adr/0005-a-protocol-of-its-own.md). Parsing is httptools', TLS and the loop are asyncio's.
+ASGI has no place for a reason phrase, and an event loop costs more than answering does
+(docs/adr/0005-a-thread-a-connection.md). Parsing is httptools', TLS is Python's.
 """
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
+import logging
 import re
+import socket
+import ssl
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Final
 
 import httptools
 
-from pytest_proxmox.clock import Clock, SystemClock
+from pytest_proxmox.clock import Clock
 from pytest_proxmox.simulator.wire import Answer, Request
 
 Answering = Callable[[Request], Answer]
@@ -24,11 +28,13 @@ Answering = Callable[[Request], Answer]
 MAX_BODY: Final = 64 * 1024 * 1024  # an upload larger than this is refused
 MAX_HEAD: Final = 64 * 1024  # bytes of a request line and headers
 MAX_REQUEST: Final = 2 * MAX_BODY  # of everything, so that framing and trailers end too
-TOO_LARGE: Final = Answer(413, "Request Entity Too Large")
-MAX_WAITING: Final = 16  # requests that a client may send ahead of the answers
+RECEIVED: Final = 64 * 1024  # bytes taken at once
+HANDSHAKE_S: Final = 20.0  # for a client that opens a connection and does not speak TLS
 IDLE_S: Final = 60.0  # a silent connection is closed; longer than clients pause between two polls
-LINGER_S: Final = 5.0  # how long a refused client may go on sending before it is cut off
+LINGER_S: Final = 2.0  # how long a client that sends too much may go on before it is cut off
 HEADERS: Final = b"cache-control: max-age=0\r\npragma: no-cache\r\nserver: pve-api-daemon/3.0\r\n"
+TOO_LARGE: Final = Answer(413, "Request Entity Too Large")
+_LOG: Final = logging.getLogger(__name__)
 _DAYS: Final = "Mon Tue Wed Thu Fri Sat Sun".split()
 _MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}(?= )")
@@ -44,51 +50,22 @@ def _date(second: int) -> bytes:
     return f"date: {day}, {t.tm_mday:02} {month} {t.tm_year} {clock} GMT\r\n".encode()
 
 
-class Connection(asyncio.Protocol):
-    """Reads requests, answers them in their order, and survives whatever else is sent.
+class _Requests:
+    """Turns bytes into requests; ``whole`` holds those that are complete.
 
-    ``connections`` holds the open ones: this one comes and goes by itself.
+    An ``Answer`` in the place of a request is for what was none: nothing is read after that.
     """
 
-    def __init__(
-        self, answer: Answering, connections: set[Connection], *, clock: Clock | None = None
-    ) -> None:
-        self._answer = answer
-        self._connections = connections
-        self._now = (clock or SystemClock()).now
-        self._loop = asyncio.get_running_loop()
+    def __init__(self) -> None:
+        self.whole: deque[tuple[Request | Answer, bool]] = deque()
+        self.wants_go_ahead = False
         self._parser = httptools.HttpRequestParser(self)
-        self._transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self._waiting: deque[tuple[Request | Answer, bool]] = deque()
-        self._busy = False  # an answer is held back: late, or never coming
-        self._choked = False  # the client does not take what was written
-        self._deaf = False  # reading is paused
-        self._refused = False  # what comes now is thrown away
-        self._heard = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._refused = False
+        self._unread = 0  # bytes of a request that is not whole yet
         self.on_message_begin()
 
-    # --- asyncio ----------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to listen to a client."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._connections.add(self)
-        self._heard = self._loop.time()
-        self._timer = self._loop.call_later(IDLE_S, self._look_for_silence)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the client and what it still wanted."""
-        self._connections.discard(self)
-        self._waiting.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def data_received(self, data: bytes) -> None:
-        """Take what came, and answer the requests that are whole now."""
-        self._heard = self._loop.time()
-        if self._refused:
-            return
+    def feed(self, data: bytes) -> None:
+        """Take what came."""
         self._unread += len(data)
         try:
             self._parser.feed_data(data)
@@ -100,29 +77,11 @@ class Connection(asyncio.Protocol):
             self._refuse(Answer(400, "Bad Request"))
         if self._unread > (MAX_REQUEST if self._in_body else MAX_HEAD):
             self._refuse(TOO_LARGE if self._in_body else Answer(431, "Headers Too Large"))
-        self._go_on()
 
-    def pause_writing(self) -> None:
-        """Answer nothing more until the client has read."""
-        self._choked = True
-        self._regulate()
-
-    def resume_writing(self) -> None:
-        """Go on answering."""
-        self._choked = False
-        self._go_on()
-
-    def abort(self) -> None:
-        """Cut the connection."""
-        self._transport.abort()
-
-    def _look_for_silence(self) -> None:
-        """Close a connection that has said nothing for long, unless it waits for an answer."""
-        left = self._heard + IDLE_S - self._loop.time()
-        if left <= 0 and not self._busy:
-            self._transport.close()
-            return
-        self._timer = self._loop.call_later(max(left, 1.0), self._look_for_silence)
+    def _refuse(self, answer: Answer) -> None:
+        if not self._refused:
+            self._refused = True
+            self.whole.append((answer, False))
 
     # --- what httptools calls while it reads ------------------------------------------------
 
@@ -131,7 +90,6 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._headers: dict[str, str] = {}
         self._body = bytearray()
-        self._unread = 0
         self._in_body = False
 
     def on_url(self, url: bytes) -> None:
@@ -147,8 +105,7 @@ class Connection(asyncio.Protocol):
         self._in_body = True
         if int(self._headers.get("content-length", "0")) > MAX_BODY:
             self._refuse(TOO_LARGE)
-        elif self._headers.get("expect", "").lower() == "100-continue":
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.wants_go_ahead = self._headers.get("expect", "").lower() == "100-continue"
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -164,81 +121,104 @@ class Connection(asyncio.Protocol):
         method = self._parser.get_method().decode("latin-1")
         target = self._target.decode("latin-1")
         request = Request(method, target, self._headers, bytes(self._body))
-        self._waiting.append((request, self._parser.should_keep_alive()))
-        self._unread, self._in_body = 0, False
+        self.whole.append((request, self._parser.should_keep_alive()))
+        self._unread, self._in_body, self.wants_go_ahead = 0, False, False
 
-    # --- answers ----------------------------------------------------------------------------
 
-    def _go_on(self) -> None:
-        """Answer what waits, as far as the client takes it and nothing is held back."""
-        while self._waiting and not (self._busy or self._choked or self._transport.is_closing()):
-            asked, keep = self._waiting.popleft()
+class Connection:
+    """Answers one client until it goes, is silent for too long, or talks nonsense."""
+
+    def __init__(self, raw: socket.socket, answer: Answering, clock: Clock) -> None:
+        self._socket = raw
+        self._answer = answer
+        self._clock = clock
+        self._requests = _Requests()
+        self._aborted = threading.Event()
+
+    def run(self, context: ssl.SSLContext) -> None:
+        """Serve the client to its end; nothing that it does makes this raise."""
+        try:
+            self._socket.settimeout(HANDSHAKE_S)
+            self._socket = wire = context.wrap_socket(
+                self._socket, server_side=True, do_handshake_on_connect=False
+            )
+            if not self._aborted.is_set():
+                wire.do_handshake()
+            wire.settimeout(IDLE_S)
+            while data := self._socket.recv(RECEIVED):
+                if not self._take(data):
+                    self._part()
+                    return
+        except OSError as exc:  # of TLS as well
+            _LOG.debug("connection ended: %s", exc)
+        finally:
+            self._socket.close()
+
+    def abort(self) -> None:
+        """Cut the connection, from any thread; ``run`` returns."""
+        self._aborted.set()
+        with contextlib.suppress(OSError):  # it is closed already
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _take(self, data: bytes) -> bool:
+        """Answer the requests that are whole now, and return whether more may come."""
+        requests = self._requests
+        requests.feed(data)
+        while requests.whole:
+            asked, keep = requests.whole.popleft()
             if isinstance(asked, Answer):
-                self._turn_away(asked)
-            else:
-                self._deliver(self._answer(asked), asked.method, keep=keep)
-        self._regulate()
+                self._send(asked, "", keep=False)
+                if asked is TOO_LARGE:
+                    self._linger()
+                return False
+            if not self._deliver(self._answer(asked), asked.method, keep=keep):
+                return False
+        if requests.wants_go_ahead:
+            requests.wants_go_ahead = False
+            self._socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return True
 
-    def _turn_away(self, answer: Answer) -> None:
-        """Send an answer to what was no request, and close."""
-        self._write(answer, "", keep=False)
-        if answer is TOO_LARGE:
-            # much is still to come: to close now would reset the connection, the answer with it
-            self._loop.call_later(LINGER_S, self._transport.abort)
-        else:
-            self._transport.close()
-
-    def _regulate(self) -> None:
-        """Stop reading where the client is too far ahead of the answers, or go on with it."""
-        deaf = self._choked or len(self._waiting) > MAX_WAITING
-        if deaf != self._deaf and not self._transport.is_closing():
-            self._deaf = deaf
-            (self._transport.pause_reading if deaf else self._transport.resume_reading)()
-
-    def _deliver(self, answer: Answer, method: str, *, keep: bool) -> None:
-        """Send an answer, or do with it what a fault says."""
+    def _deliver(self, answer: Answer, method: str, *, keep: bool) -> bool:
+        """Send an answer, or do with it what a fault says; return whether more may come."""
         delivery = answer.delivery
-        if delivery is None:
-            self._send(answer, method, keep=keep)
-            return
-        self._busy = True
-        if not delivery.hang:
-            deliver = self._cut if delivery.drop else self._send_late
-            self._loop.call_later(delivery.delay_s, deliver, answer, method, keep)
-
-    def _cut(self, *answer: Any) -> None:
-        self._transport.abort()
-
-    def _send_late(self, answer: Answer, method: str, keep: bool) -> None:  # noqa: FBT001 - a callback
-        self._busy = False
-        if not self._transport.is_closing():
-            self._send(answer, method, keep=keep)
-            self._go_on()
-
-    def _refuse(self, answer: Answer) -> None:
-        """Answer something that is no request when its turn comes, and hear nothing more."""
-        if not self._refused:
-            self._refused = True
-            self._waiting.append((answer, False))
+        if delivery is not None:
+            if delivery.hang:
+                self._socket.settimeout(None)
+                while self._socket.recv(RECEIVED):
+                    continue
+                raise ConnectionAbortedError("the client lost its patience")
+            self._aborted.wait(delivery.delay_s)
+            if delivery.drop or self._aborted.is_set():
+                raise ConnectionAbortedError("the answer is lost")
+        self._send(answer, method, keep=keep)
+        return keep
 
     def _send(self, answer: Answer, method: str, *, keep: bool) -> None:
-        self._write(answer, method, keep=keep)
-        if not keep:
-            self._transport.close()
-
-    def _write(self, answer: Answer, method: str, *, keep: bool) -> None:
-        """Write an answer as one piece: one TLS record, one system call."""
+        """Send an answer as one piece: one TLS record, one system call."""
         head = f"HTTP/1.1 {answer.status} {answer.reason}\r\n"
         for name, value in answer.headers:
             head += f"{name}: {value}\r\n"
         head += f"content-length: {len(answer.body)}\r\n"
         if not keep:
             head += "connection: close\r\n"
+        date = _date(int(self._clock.now()))
         body = b"" if method == "HEAD" else answer.body
-        date = _date(int(self._now()))
-        self._transport.write(
-            b"".join((head.encode("utf-8", "replace"), date, HEADERS, b"\r\n", body))
-        )
+        whole = b"".join((head.encode("utf-8", "replace"), date, HEADERS, b"\r\n", body))
+        self._socket.sendall(whole)
+
+    def _linger(self) -> None:
+        """Hear a client out for a moment: to close at once would lose it the answer."""
+        until = self._clock.monotonic() + LINGER_S
+        self._socket.settimeout(LINGER_S)
+        while self._clock.monotonic() < until and self._socket.recv(RECEIVED):
+            continue
+
+    def _part(self) -> None:
+        """Say TLS's farewell, without waiting for the client's."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._socket.settimeout(0)
+            with contextlib.suppress(OSError):  # the client's farewell has not come yet
+                self._socket.unwrap()
 
 
 def _no_method(data: bytes) -> Answer:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import logging
 import secrets
+import select
+import selectors
 import shutil
 import socket
 import ssl
@@ -12,8 +14,9 @@ import tempfile
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
+from pytest_proxmox.clock import Clock, SystemClock
 from pytest_proxmox.simulator import certificates
 from pytest_proxmox.simulator.connection import Connection
 from pytest_proxmox.simulator.control import Control
@@ -21,10 +24,10 @@ from pytest_proxmox.simulator.simulator import Simulator
 from pytest_proxmox.simulator.wire import Answer, Request
 from pytest_proxmox.simulator.workloads import answering
 
-_START_TIMEOUT_S: Final = 30.0
-_HANDSHAKE_S: Final = 20.0  # for a client that opens a connection and does not speak TLS
-_FAREWELL_S: Final = 1.0  # for a client that does not answer TLS's farewell
-_BACKLOG: Final = 2048  # clients that may connect at the same moment
+BACKLOG: Final = 2048  # clients that may connect at the same moment
+STOP_S: Final = 10.0  # for the threads to end; what is left after that ends with the process
+RETRY_S: Final = 0.1  # after a connection that could not be taken
+_LOG: Final = logging.getLogger(__name__)
 
 
 class _Dispatch:
@@ -40,21 +43,26 @@ class _Dispatch:
 
 
 class Server:
-    """An HTTPS server in a thread of its own; a context manager.
+    """An HTTPS server in threads of its own, one for each connection; a context manager.
 
     ``port`` 0 picks a free one. ``ca_file`` verifies the server's certificate.
     """
 
-    def __init__(self, sim: Simulator, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        sim: Simulator,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Clock | None = None,
+    ) -> None:
         self.simulator = sim
         self.control_token = secrets.token_urlsafe(24)
         self._host = host
         self._wanted_port = port
+        self._clock = clock or SystemClock()
         self._folder: Path | None = None
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop = asyncio.Event()
-        self._failure: Exception | None = None
+        self._listener: _Listener | None = None
         self._guests = contextlib.ExitStack()
         self.port = 0
 
@@ -88,62 +96,18 @@ class Server:
         issued = certificates.issue(self._folder, host=self._host)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(issued.chain_file, issued.key_file)
-        started = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run,
-            args=(listener, context, started),
-            name="pytest-proxmox",
-            daemon=True,
-        )
-        self._thread.start()
+        answer = _Dispatch(self.simulator, Control(self.simulator, self.control_token))
         self._guests.enter_context(answering(self.simulator))
-        if not started.wait(_START_TIMEOUT_S) or self._failure is not None:
-            self.stop()
-            raise RuntimeError("the embedded Proxmox did not start") from self._failure
+        self._listener = _Listener(listener, context, answer, self._clock)
+        self._listener.start()
         return self
 
-    def _run(
-        self, listener: socket.socket, context: ssl.SSLContext, started: threading.Event
-    ) -> None:
-        try:
-            asyncio.run(self._serve(listener, context, started))
-        except Exception as exc:  # noqa: BLE001 - handed to start(), which raises it
-            self._failure = exc
-        finally:
-            started.set()
-            listener.close()
-
-    async def _serve(
-        self, listener: socket.socket, context: ssl.SSLContext, started: threading.Event
-    ) -> None:
-        """Listen until ``stop()``."""
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self._loop.set_exception_handler(_quiet)
-        answer = _Dispatch(self.simulator, Control(self.simulator, self.control_token))
-        connections: set[Connection] = set()
-        server = await self._loop.create_server(
-            lambda: Connection(answer, connections),
-            sock=listener,
-            ssl=context,
-            backlog=_BACKLOG,
-            ssl_handshake_timeout=_HANDSHAKE_S,
-            ssl_shutdown_timeout=_FAREWELL_S,
-        )
-        started.set()
-        await self._stop.wait()
-        server.close()
-        for connection in list(connections):
-            connection.abort()
-        await asyncio.sleep(0)  # so that they hear of it before the loop is closed
-
     def stop(self) -> None:
-        """Stop listening, end the thread and remove the certificates."""
+        """Stop listening, end the threads and remove the certificates."""
         self._guests.close()
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stop.set)
-        if self._thread is not None:
-            self._thread.join(_START_TIMEOUT_S)
-            self._thread = None
+        if self._listener is not None:
+            self._listener.stop()
+            self._listener = None
         if self._folder is not None:
             shutil.rmtree(self._folder)
             self._folder = None
@@ -160,16 +124,75 @@ class Server:
         self.stop()
 
 
-def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Do not report what clients do to their own connections."""
-    if not isinstance(context.get("exception"), (ssl.SSLError, ConnectionError)):
-        loop.default_exception_handler(context)
+class _Listener:
+    """Takes connections, each into a thread of its own, until it is told to stop."""
+
+    def __init__(
+        self, listener: socket.socket, context: ssl.SSLContext, answer: _Dispatch, clock: Clock
+    ) -> None:
+        self._socket = listener
+        self._context = context
+        self._answer = answer
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: dict[Connection, threading.Thread] = {}
+        self._stopping = False
+        self._bell, self._ear = socket.socketpair()  # a byte in it ends the thread
+        name = f"pytest-proxmox-{listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Take connections from now on."""
+        self._socket.listen(BACKLOG)
+        self._socket.setblocking(False)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take no more, cut those that are open, and wait for their threads."""
+        self._bell.send(b".")
+        self._thread.join(STOP_S)
+        with self._lock:
+            self._stopping = True
+            left = list(self._open.items())
+        for connection, _ in left:
+            connection.abort()
+        for _, thread in left:
+            thread.join(STOP_S)
+
+    def _run(self) -> None:
+        with self._bell, self._ear, self._socket, selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            selector.register(self._ear, selectors.EVENT_READ)
+            while all(key.fileobj is not self._ear for key, _ in selector.select()):
+                self._accept()
+
+    def _accept(self) -> None:
+        try:
+            raw, _ = self._socket.accept()
+        except OSError as exc:  # the client has gone again, or there are too many open files
+            _LOG.warning("a connection could not be taken: %s", exc)
+            select.select([self._ear], [], [], RETRY_S)
+            return
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(raw, self._answer, self._clock)
+        thread = threading.Thread(
+            target=self._serve, args=(connection,), name=self._thread.name, daemon=True
+        )
+        with self._lock:
+            self._open[connection] = thread
+        thread.start()
+
+    def _serve(self, connection: Connection) -> None:
+        try:
+            connection.run(self._context)
+        finally:
+            with self._lock:
+                self._open.pop(connection, None)
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it a call takes 44 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

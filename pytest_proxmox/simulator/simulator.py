@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -22,7 +22,7 @@ from pytest_proxmox.simulator.faults import Faults
 from pytest_proxmox.simulator.pipeline import Pipeline, Trace
 from pytest_proxmox.simulator.routes import FAMILIES
 from pytest_proxmox.simulator.schema import catalog
-from pytest_proxmox.simulator.state import Guest, Seen, State, Token
+from pytest_proxmox.simulator.state import Guest, Seen, State, Token, altered
 from pytest_proxmox.simulator.tasks import Tasks
 from pytest_proxmox.simulator.volumes import Volumes
 from pytest_proxmox.simulator.wire import Answer, PveError, Request, failure
@@ -92,13 +92,10 @@ class Simulator:
         """Return the answer to a request; no input makes this raise."""
         with self.lock:
             trace = Trace()
-            fired = self._fired(request)
-            vmid = vmid_of(request.target)
-            answer = self.faults.before(fired, vmid)
-            if answer is None:
+            if self.faults:
+                answer = self._answer_with_faults(request, trace)
+            else:
                 answer = self._answer(request, trace)
-                if fired:
-                    answer = self.faults.after(fired, answer, vmid)
             self._record(request, trace, answer)
             self.sync()
             return answer
@@ -114,12 +111,15 @@ class Simulator:
         if self.workloads is not None:
             self.workloads.sync()
 
-    def _fired(self, request: Request) -> list[FaultRule]:
-        """Return the fault rules that fire at a request; patterns see it without its prefix."""
-        if not self.faults:
-            return []
+    def _answer_with_faults(self, request: Request, trace: Trace) -> Answer:
+        """Return the answer as fault rules let it be; patterns see the path without its prefix."""
         path = unquote(request.target.partition("?")[0])
-        return self.faults.for_request(request.method, path.removeprefix("/api2/json"))
+        fired = self.faults.for_request(request.method, path.removeprefix("/api2/json"))
+        vmid = vmid_of(request.target)
+        answer = self.faults.before(fired, vmid)
+        if answer is None:
+            answer = self.faults.after(fired, self._answer(request, trace), vmid)
+        return answer
 
     def _hold_lock(self, rule: FaultRule, begins: bool) -> None:  # noqa: FBT001 - a callback
         """Lock the guests of a rule that holds locks, and unlock them when it ends."""
@@ -149,7 +149,7 @@ class Simulator:
         return failure(PveError(500, text), extjs=False)
 
     def _record(self, request: Request, trace: Trace, answer: Answer) -> None:
-        self.calls.add((request.method, trace, answer.status, answer.reason, time.time()))
+        self.calls.add(request.method, trace, answer, time.time())
         if trace.template:
             self.used[request.method, trace.template, answer.status < 400] += 1
 
@@ -219,7 +219,7 @@ class Simulator:
         """Store a guest, new or changed, and return it; the cluster hears of it later."""
         now = self.clock.now()
         self._unheard(guest.vmid, now)
-        changed = replace(guest, changed=now)
+        changed = altered(guest, changed=now)
         self.state.guests[guest.vmid] = changed
         return changed
 

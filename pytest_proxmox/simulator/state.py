@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Self
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from pytest_proxmox.simulator.store import Store, Table
 from pytest_proxmox.values import GuestKind, GuestRef, NodeName, Vmid
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Scalar = str | int | float
 Config = Mapping[str, Any]
@@ -25,8 +29,27 @@ class _Nothing(dict[str, Any]):
 
 
 EMPTY: Final[Mapping[str, Any]] = _Nothing()
+V = TypeVar("V", bound="DataclassInstance")
 MIB: Final = 1024 * 1024
 GIB: Final = 1024 * MIB
+
+
+def altered(value: V, **changes: Any) -> V:
+    """Return a frozen value with some fields changed: ``dataclasses.replace`` at half its price.
+
+    Fields are copied slot by slot, so there is no ``__post_init__``; no value here has one.
+    """
+    kind = type(value)
+    made = object.__new__(kind)
+    for name, put in _slots(kind):
+        put(made, changes[name] if name in changes else getattr(value, name))
+    return made
+
+
+@cache
+def _slots(kind: type[DataclassInstance]) -> tuple[tuple[str, Any], ...]:
+    """Return how to fill the values of a class: each field's name and its slot's setter."""
+    return tuple((one.name, getattr(kind, one.name).__set__) for one in fields(kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +186,7 @@ class Guest:
     def with_config(self, changes: Mapping[str, Any], *, remove: tuple[str, ...] = ()) -> Self:
         """Return it with keys of its configuration set and removed."""
         config = {key: value for key, value in self.config.items() if key not in remove}
-        return replace(self, config=config | dict(changes))
+        return altered(self, config=config | dict(changes))
 
     def digest(self) -> str:
         """Return the SHA-1 of its configuration, as a client must send it back."""

@@ -7,11 +7,11 @@ values, so a running task survives a snapshot and a saved state.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pytest_proxmox.simulator.identity import Auth
-from pytest_proxmox.simulator.state import EMPTY, Task
+from pytest_proxmox.simulator.state import EMPTY, Task, altered
 from pytest_proxmox.simulator.wire import PveError
 from pytest_proxmox.values import NodeName, Upid
 
@@ -72,6 +72,15 @@ def _patience(task: Task) -> float:
     return task.starttime + float(task.args.get("lock_wait_s", LOCK_WAIT_S))
 
 
+def _last_line(status: str) -> tuple[str, ...]:
+    """Return what a worker writes last; one that was killed writes nothing."""
+    if status == "OK":
+        return ("TASK OK",)
+    if status == KILLED:
+        return ()
+    return (f"TASK {status}" if status.startswith("WARNINGS: ") else f"TASK ERROR: {status}",)
+
+
 def _warning(text: str) -> str:
     """Return a line that counts as a warning."""
     return text if text.startswith("WARN") else f"WARN: {text or 'something is odd'}"
@@ -110,11 +119,10 @@ class Tasks:
         if lock and not keep_lock:
             args = {**args, "brief": True}
         task = self._fork(node, kind, ident, caller, worker or kind, args, lock)
-        self._put(task)
         if self.holder(lock) is None:
             self._begin(task)
         else:
-            self._wait_for_lock(replace(task, log=("trying to acquire lock...",)))
+            self._wait_for_lock(altered(task, log=("trying to acquire lock...",)))
         if self._sim.clock.mode == "instant" and not self._working:
             self._settle()
         return task.upid
@@ -131,12 +139,12 @@ class Tasks:
 
     def _begin(self, task: Task) -> None:
         """Run the first part of a worker now and set when the rest is due."""
-        task = replace(task, holding=bool(task.lock) and "brief" not in task.args)
-        self._put(task)
+        holding = bool(task.lock) and "brief" not in task.args
+        self._put(task if task.holding == holding else altered(task, holding=holding))
         try:
-            begun = self._work(self._workers[task.worker].begin, task)
+            begun = self._work(self._workers[task.worker].begin, self._tasks[task.upid])
         except NotYet as later:
-            self._put(replace(self._tasks[task.upid], due=later.moment, holding=False))
+            self._put(altered(self._tasks[task.upid], due=later.moment, holding=False))
             return
         except TaskDied as died:
             self._finish(self._tasks[task.upid], str(died))
@@ -144,7 +152,7 @@ class Tasks:
         task = self._tasks[task.upid]
         # from when it could begin on: the clock may have jumped far beyond that
         due = task.due + self._sim.faults.task_duration(task, begun.duration_s)
-        self._put(replace(task, due=due, begun=True, log=task.log + begun.log))
+        self._put(altered(task, due=due, begun=True, log=task.log + begun.log))
 
     def _work(self, part: Callable[[Simulator, Task], T], task: Task) -> T:
         """Run a part of a worker; what it starts goes on only when that part has returned.
@@ -166,12 +174,12 @@ class Tasks:
         holder = self.holder(task.lock)
         patience = _patience(task)
         due = patience if holder is None else min(holder.due, patience)
-        self._put(replace(task, due=max(due, task.due)))
+        self._put(altered(task, due=max(due, task.due)))
 
     def _try_lock(self, task: Task) -> None:
         """Go on with a worker that waits for a lock: take it, wait on, or give up."""
         if self.holder(task.lock) is None:
-            self._begin(replace(task, log=(*task.log, " OK")))
+            self._begin(altered(task, log=(*task.log, " OK")))
         elif task.due >= _patience(task):
             self._finish(task, f"can't lock file '{task.lock}' - got timeout")
         else:
@@ -261,16 +269,15 @@ class Tasks:
         task = self._tasks[task.upid]
         warned = sum(1 for line in (*task.log, *lines) if line.startswith("WARN"))
         status = f"WARNINGS: {warned}" if warned else "OK"
-        self._finish(replace(task, log=task.log + lines), status, at=task.due)
+        self._finish(task, status, lines, at=task.due)
 
-    def _finish(self, task: Task, status: str, *, at: float | None = None) -> None:
+    def _finish(
+        self, task: Task, status: str, lines: tuple[str, ...] = (), *, at: float | None = None
+    ) -> None:
+        """End a task: its last lines, its exit status, the lock it held."""
         moment = int(self._sim.clock.now() if at is None else at)
-        last = {"OK": "TASK OK", KILLED: ""}.get(status)
-        if last is None:
-            warned = status.startswith("WARNINGS: ")
-            last = f"TASK {status}" if warned else f"TASK ERROR: {status}"
-        log = (*task.log, last) if last else task.log
-        self._put(replace(task, endtime=moment, exitstatus=status, log=log, holding=False))
+        log = task.log + lines + _last_line(status)
+        self._put(altered(task, endtime=moment, exitstatus=status, log=log, holding=False))
 
     def finish_within(self, upid: str, patience_s: float) -> None:
         """Let the on-poll clock run to a task's end where that is near enough."""
@@ -282,7 +289,7 @@ class Tasks:
     def log(self, upid: str, *lines: str) -> None:
         """Add lines to a running task's log."""
         task = self._tasks[upid]
-        self._put(replace(task, log=task.log + lines))
+        self._put(altered(task, log=task.log + lines))
 
     def stop(self, upid: str) -> None:
         """Stop a task politely: it cleans up behind itself and ends as interrupted."""
@@ -293,7 +300,7 @@ class Tasks:
     def _abort(self, task: Task, status: str, *, at: float | None = None) -> None:
         lines = self._work(self._workers[task.worker].abort, task) if task.begun else ()
         task = self._tasks[task.upid]
-        self._finish(replace(task, log=task.log + lines), status, at=at)
+        self._finish(task, status, lines, at=at)
 
     def kill(self, upid: str) -> None:
         """End a worker as SIGKILL does: nothing is cleaned up, no last line is written."""
