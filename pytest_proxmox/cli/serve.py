@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -80,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
     autosave = _restored(simulator, args.state)
     server = Server(simulator, host=args.host, port=args.port)
     _listen(server, args)
+    gc.freeze()  # what lives from here to the end need not be looked through again and again
     try:
         facts = _facts(simulator, server.url)
         if ready_file is not None:

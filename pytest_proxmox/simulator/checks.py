@@ -125,5 +125,7 @@ def filled(template: str, params: Mapping[str, Any]) -> str:
 
     Golden 17 seq 14 and 15.
     """
+    if "{" not in template:
+        return template
     path = _FIELD.sub(lambda match: str(params.get(match[1], "-")), template)
     return path if _PATH.fullmatch(path) else ""

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from pytest_proxmox.errors import InvalidValue
-from pytest_proxmox.simulator import saved
 from pytest_proxmox.simulator.simulator import Simulator
 from pytest_proxmox.simulator.wire import Answer, Request, dumps, reason_phrase
 
@@ -87,9 +86,13 @@ class Control:
         return [asdict(call) for call in list(self._sim.calls)]
 
     def _read_state(self, body: dict[str, Any]) -> Any:
+        from pytest_proxmox.simulator import saved  # few runs ever ask for it
+
         return saved.dump(self._sim)
 
     def _write_state(self, body: dict[str, Any]) -> Any:
+        from pytest_proxmox.simulator import saved
+
         try:
             saved.load(self._sim, body, origin="PUT /state")
         except InvalidValue as exc:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pytest_proxmox.simulator.routes import FAMILIES
+from pytest_proxmox.simulator.routes import families
 from pytest_proxmox.simulator.schema import load
 
 STATEFUL: Final = "stateful"
@@ -75,8 +75,8 @@ NOTHING: Final = Usage({}, {})
 
 def handled() -> frozenset[Key]:
     """Return the methods for which a handler keeps or reads state."""
-    found = {key for family in FAMILIES for key in family.handlers}
-    return frozenset(found - {key for family in FAMILIES for key in family.checked})
+    found = {key for family in families() for key in family.handlers}
+    return frozenset(found - {key for family in families() for key in family.checked})
 
 
 def proven() -> frozenset[Key]:

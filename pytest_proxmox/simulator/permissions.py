@@ -35,16 +35,7 @@ class Permissions:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._sources = (
-            state.users,
-            state.groups,
-            state.roles,
-            state.tokens,
-            state.acls,
-            state.pools,
-            state.members,
-        )
-        self._version = -1
+        self._versions: tuple[int, ...] = ()
         self._known: dict[tuple[Auth, str], Privileges] = {}
         self._by_path: dict[str, list[AclEntry]] = {}
         self.house_token: Token | None = None
@@ -71,10 +62,19 @@ class Permissions:
         return found
 
     def _refresh(self) -> None:
-        version = sum(table.version for table in self._sources)
-        if version == self._version:
+        state = self._state
+        versions = (
+            state.users.version,
+            state.groups.version,
+            state.roles.version,
+            state.tokens.version,
+            state.acls.version,
+            state.pools.version,
+            state.members.version,
+        )
+        if versions == self._versions:
             return
-        self._version = version
+        self._versions = versions
         self._known.clear()
         self._by_path = {}
         for entry in self._state.acls.values():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from pytest_proxmox.simulator import wire
 from pytest_proxmox.simulator.access import NOBODY, Auth, Unauthorized
-from pytest_proxmox.simulator.family import Call, Family
+from pytest_proxmox.simulator.family import Call, Handler
 from pytest_proxmox.simulator.quorum import is_online
 from pytest_proxmox.simulator.router import Match, Router
 from pytest_proxmox.simulator.schema.catalog import Method, conflicts, verify
@@ -41,11 +41,11 @@ class Trace:
 class Pipeline:
     """Answers requests from one simulator's state."""
 
-    def __init__(self, sim: Simulator, families: tuple[Family, ...]) -> None:
+    def __init__(self, sim: Simulator, handlers: Callable[[str, str], Handler | None]) -> None:
         self._sim = sim
         self._schema = sim.schema
         self._router = Router(sim.schema.templates())
-        self._handlers = {key: run for family in families for key, run in family.handlers.items()}
+        self._handler_of = handlers
 
     def answer(self, request: Request, trace: Trace) -> Answer:
         """Return the answer to a request below ``/api2``; every error is an answer too."""
@@ -75,8 +75,9 @@ class Pipeline:
         method = self._schema.method(match.template, request.method) if match else None
         trace.auth = auth = self._authenticate(request, method)
         if match is None or method is None:
-            if request.method == "GET" and not path.strip("/"):  # the schema does not know the top
-                return self._handlers["GET", "/"](Call(self._sim, auth, "GET", path, "/", {}))
+            top = self._handler_of("GET", "/") if not path.strip("/") else None
+            if top is not None and request.method == "GET":  # the schema does not know the top
+                return top(Call(self._sim, auth, "GET", path, "/", {}))
             raise PveError(501, f"Method '{request.method} {unquote(path)}' not implemented")
         trace.template = match.template
         given, upload = wire.parameters(request)
@@ -144,7 +145,7 @@ class Pipeline:
             self._sim.clock.glance()
 
     def _run(self, call: Call, method: Method) -> Any:
-        handler = self._handlers.get((call.verb, call.template))
+        handler = self._handler_of(call.verb, call.template)
         if handler is not None:
             return handler(call)
         if call.verb == "GET":

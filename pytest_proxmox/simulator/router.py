@@ -56,7 +56,8 @@ class Router:
         return found
 
     def _match(self, path: str) -> Match | None:
-        parts = [part for part in unquote(path).split("/") if part]
+        plain = unquote(path) if "%" in path else path
+        parts = [part for part in plain.split("/") if part]
         branch, params = self._root, {}
         for position, part in enumerate(parts):
             child = branch.children.get(part)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import secrets
 import threading
 import time
-import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from pytest_proxmox.faults import FaultRule, vmid_of
-from pytest_proxmox.simulator import populate
+from pytest_proxmox.simulator import populate, routes
 from pytest_proxmox.simulator.access import ROOT, Access
 from pytest_proxmox.simulator.calls import Calls
 from pytest_proxmox.simulator.census import Census
 from pytest_proxmox.simulator.clock import SimulatorClock
 from pytest_proxmox.simulator.faults import Faults
 from pytest_proxmox.simulator.pipeline import Pipeline, Trace
-from pytest_proxmox.simulator.routes import FAMILIES
 from pytest_proxmox.simulator.schema import catalog
 from pytest_proxmox.simulator.state import Guest, Seen, State, Token, altered
 from pytest_proxmox.simulator.tasks import Tasks
@@ -32,6 +31,12 @@ if TYPE_CHECKING:
     from pytest_proxmox.simulator.workloads import Workloads
 
 _LOG: Final = logging.getLogger(__name__)
+
+
+def _secret() -> str:
+    """Return a token's secret as Proxmox makes them: in the shape of a UUID."""
+    text = secrets.token_hex(16)
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +66,7 @@ class Simulator:
         self.access = Access(self.state, self.clock)
         self.faults = Faults()
         self.faults.on_change = self._hold_lock
-        workers = {name: w for family in FAMILIES for name, w in family.workers.items()}
-        self.tasks = Tasks(self, workers)
+        self.tasks = Tasks(self, routes.worker)
         self.volumes = Volumes(self)
         self.census = Census(self)
         self.workloads: Workloads | None = None
@@ -71,13 +75,13 @@ class Simulator:
         self.used: Counter[tuple[str, str, bool]] = Counter()
         populate.fill(self, self.world)
         self.credentials = self._make_credentials()
-        self._pipeline = Pipeline(self, FAMILIES)
+        self._pipeline = Pipeline(self, routes.handler)
         self._times: dict[str, tuple[float, float]] = {}
         self._fresh = self.snapshot()
 
     def _make_credentials(self) -> Credentials:
         """Return root's login, with a token that no list shows: the world did not ask for it."""
-        token = Token(f"{ROOT}!pytest-proxmox", str(uuid.uuid4()), privsep=False)
+        token = Token(f"{ROOT}!pytest-proxmox", _secret(), privsep=False)
         self.access.house_token = token
         root = self.state.users.get(ROOT)
         password = (root.password if root else None) or PASSWORD

@@ -89,9 +89,9 @@ def _warning(text: str) -> str:
 class Tasks:
     """The task lists of all nodes, and the engine that ends what is due."""
 
-    def __init__(self, sim: Simulator, workers: Mapping[str, Worker]) -> None:
+    def __init__(self, sim: Simulator, workers: Callable[[str], Worker | None]) -> None:
         self._sim = sim
-        self._workers = workers
+        self._worker_of = workers
         self._tasks = sim.state.tasks
         self._running = sim.state.running
         self._working = False  # whether a part of a worker runs right now
@@ -142,7 +142,7 @@ class Tasks:
         holding = bool(task.lock) and "brief" not in task.args
         self._put(task if task.holding == holding else altered(task, holding=holding))
         try:
-            begun = self._work(self._workers[task.worker].begin, self._tasks[task.upid])
+            begun = self._work(self._worker(task).begin, self._tasks[task.upid])
         except NotYet as later:
             self._put(altered(self._tasks[task.upid], due=later.moment, holding=False))
             return
@@ -260,7 +260,7 @@ class Tasks:
             self._abort(task, rule.text or INTERRUPTED, at=task.due)
             return
         try:
-            lines = self._work(self._workers[task.worker].finish, task)
+            lines = self._work(self._worker(task).finish, task)
             if rule is not None:
                 lines = (*lines, _warning(rule.text))
         except TaskDied as died:
@@ -298,7 +298,7 @@ class Tasks:
             self._abort(task, INTERRUPTED)
 
     def _abort(self, task: Task, status: str, *, at: float | None = None) -> None:
-        lines = self._work(self._workers[task.worker].abort, task) if task.begun else ()
+        lines = self._work(self._worker(task).abort, task) if task.begun else ()
         task = self._tasks[task.upid]
         self._finish(task, status, lines, at=at)
 
@@ -310,7 +310,13 @@ class Tasks:
 
     def knows(self, worker: str) -> bool:
         """Return whether a worker of that name is simulated."""
-        return worker in self._workers
+        return self._worker_of(worker) is not None
+
+    def _worker(self, task: Task) -> Worker:
+        found = self._worker_of(task.worker)
+        if found is None:
+            raise LookupError(f"no worker is registered as {task.worker!r}")
+        return found
 
     def get(self, upid: str) -> Task | None:
         """Return the task, or None where there is none of that id."""
