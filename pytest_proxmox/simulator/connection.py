@@ -68,9 +68,9 @@ class _Requests:
         """Take what came."""
         self._unread += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # the request itself was read; nothing here changes protocols
+            # the request itself was read, and nothing here changes protocols
+            with contextlib.suppress(httptools.HttpParserUpgrade):
+                self._parser.feed_data(data)
         except httptools.HttpParserInvalidMethodError:
             self._refuse(_no_method(data))
         except httptools.HttpParserError:

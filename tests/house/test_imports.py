@@ -95,7 +95,7 @@ PLANTED = {
     "plugin to fixtures": ("plugin", "plugin.py", "import pytest_proxmox.fixtures"),
     "proxmoxer outside target": ("client", "sandbox/planted.py", "import proxmoxer"),
     "requests in a function": ("client", "config.py", "def f():\n    import requests"),
-    "web server in target": ("web-server", "target/planted.py", "import uvicorn"),
+    "web server in target": ("web-server", "target/planted.py", "import httptools"),
     "app to plugin": ("app", "../src_app/planted.py", "import pytest_proxmox.values"),
     "app to pytest": ("app-knows-no-tests", "../src_app/planted.py", "import pytest"),
 }
