@@ -1,43 +1,45 @@
-"""``pytest-proxmox leases``: what tests of this machine hold, on which Proxmox."""
+"""``pytest-proxmox leases``: what tests hold, by this machine's ledger and by the Proxmox."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+import sys
 from typing import TYPE_CHECKING, Any
 
-from pytest_proxmox.cli.target import ledger_folder
+from pytest_proxmox.cli import table
+from pytest_proxmox.cli.target import ledger_folder, open_target, settings_here
 
 if TYPE_CHECKING:
+    from pytest_proxmox.cli.cluster import Tenancy
     from pytest_proxmox.sandbox.lease import Lease
     from pytest_proxmox.sandbox.ledger import Ledger
 
 COLUMNS = ("target", "guest", "state", "run", "alive")
+CLUSTER_COLUMNS = ("vmids", "run", "host", "ends in", "guests")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's own flags."""
+    parser.description = (
+        "List what tests of this machine hold, and, where PROXMOX_HOST or PROXMOX_TARGET names a "
+        "Proxmox, the leases of every machine there. Changes nothing."
+    )
     parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--local", action="store_true", help="do not ask the Proxmox")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the leases, and return 0."""
-    from pytest_proxmox.sandbox.ledger import FILE_NAME, Ledger
-
-    rows: list[dict[str, Any]] = []
-    if (ledger_folder() / FILE_NAME).exists():
-        with Ledger(ledger_folder()) as ledger:
-            rows = [_row(ledger, lease) for lease in held(ledger)]
+    rows = _here()
+    found = None if args.local else _there()
     if args.json:
-        print(json.dumps(rows, indent=2))
-    elif rows:
-        _print_table([COLUMNS, *([str(row[name]) for name in COLUMNS] for row in rows)])
-        for row in rows:
-            for line in row["leftovers"]:
-                print(f"left: {line}")
-    else:
-        print("No leases.")
+        there = None if found is None else [one.to_json() for one in found]
+        print(json.dumps({"machine": rows, "proxmox": there}, indent=2))
+        return 0
+    _show_here(rows)
+    if found:
+        _show_there(found)
     return 0
 
 
@@ -45,6 +47,25 @@ def held(ledger: Ledger) -> list[Lease]:
     """Return every lease that is held on a Proxmox that outlives its runs."""
     targets = [target for kind in ("real", "url") for target in ledger.targets(kind=kind)]
     return [lease for target in targets for lease in ledger.leases(target)]
+
+
+def _here() -> list[dict[str, Any]]:
+    from pytest_proxmox.sandbox.ledger import FILE_NAME, Ledger
+
+    if not (ledger_folder() / FILE_NAME).exists():
+        return []
+    with Ledger(ledger_folder()) as ledger:
+        return [_row(ledger, lease) for lease in held(ledger)]
+
+
+def _there() -> list[Tenancy] | None:
+    from pytest_proxmox.cli.cluster import tenancies
+
+    settings = settings_here()
+    if settings.kind == "simulator" and settings.host is None:
+        return None
+    calls, _, _ = open_target(settings)
+    return tenancies(calls, settings.pool)
 
 
 def _row(ledger: Ledger, lease: Lease) -> dict[str, Any]:
@@ -60,8 +81,29 @@ def _row(ledger: Ledger, lease: Lease) -> dict[str, Any]:
     }
 
 
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+def _show_here(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        print("No leases of this machine.")
+        return
+    table.show(COLUMNS, [[str(row[name]) for name in COLUMNS] for row in rows])
     for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+        for line in row["leftovers"]:
+            print(f"left: {line}")
+    if any(row["alive"] == "no" for row in rows):
+        print("Those of runs that are not alive: pytest-proxmox sweep", file=sys.stderr)
+
+
+def _show_there(found: list[Tenancy]) -> None:
+    from pytest_proxmox.clock import SystemClock
+
+    now = SystemClock().now()
+    print("\nOn the Proxmox, from any machine:")
+    table.show(
+        CLUSTER_COLUMNS,
+        [
+            (one.span, one.run or "?", one.host or "?", one.until(now), ", ".join(one.guests))
+            for one in found
+        ],
+    )
+    if any(one.is_expired(now) for one in found):
+        print("Expired ones: pytest-proxmox sweep --all-expired", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -17,8 +18,10 @@ BAD_INPUT = 2
 COMMANDS = {
     "serve": "serve the embedded Proxmox over HTTPS until it is told to stop",
     "coverage": "say which API methods the embedded Proxmox has, and which the last run used",
-    "leases": "list what tests of this machine hold",
-    "sweep": "remove what dead runs of this machine left",
+    "doctor": "check that tests can run: the Proxmox, its rights, this machine",
+    "setup": "make the pool, role, user and token that the sandbox needs on a real Proxmox",
+    "leases": "list what tests hold, on this machine and on the Proxmox",
+    "sweep": "remove what dead runs left",
 }
 
 
@@ -58,6 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         return 130  # what a shell reports for Ctrl-C
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit flushes again
+        return 141  # what a shell reports for a reader that left, e.g. head
 
 
 def _parser(given: Sequence[str]) -> Parser:

@@ -302,11 +302,13 @@ class Blocks:
         tenants = [row.tenant for row in self._rows() if row.poolid == block.pool]
         return any(tenant is not None and tenant.lease == block.nonce for tenant in tenants)
 
-    def collect(self, is_dead: Callable[[str], bool]) -> tuple[list[str], list[Leftover]]:
+    def collect(
+        self, is_dead: Callable[[str], bool], *, others: bool = True
+    ) -> tuple[list[str], list[Leftover]]:
         """Return the pools of blocks that were freed, and what keeps others from being so.
 
         Freed is what has expired, on any machine, and what runs of this machine hold that are
-        dead by ``is_dead``, which need not be waited for.
+        dead by ``is_dead``, which need not be waited for; without ``others`` the latter only.
         """
         blocks = self._ledger.holdings.blocks(self._target)
         freed: list[str] = []
@@ -315,7 +317,7 @@ class Blocks:
             left += self.collect_run(run)
             kept = {block.pool for block in self._ledger.holdings.blocks(self._target, run)}
             freed += [one.pool for one in blocks if one.run == run and one.pool not in kept]
-        rows = self._rows()
+        rows = self._rows() if others else []
         for span in sorted({row.span for row in rows}):
             of_span = [row for row in rows if row.span == span]
             if self._is_expired(of_span):

@@ -41,13 +41,15 @@ def collect(
     pool: str | None = None,
     clock: Clock | None = None,
     patience: Patience | None = None,
+    others: bool = True,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Sweep:
     """Return what became of everything that dead runs hold on this target.
 
     A run of this machine is dead when none of its processes exists any more. With ``pool``, the
-    parent of the lease pools, also leases of any machine are collected that have expired.
+    parent of the lease pools, also leases of any machine are collected that have expired, unless
+    ``others`` is False: then only the blocks of this machine's dead runs.
     ``dry_run`` only says which leases of this machine would be. ``progress`` is told each lease
     before it is destroyed.
     """
@@ -67,7 +69,7 @@ def collect(
                 progress(lease)
         leftovers += destroyer_for(calls, facts, ledger, run, patience).destroy_all(of_run)
     freed = tuple(lease for lease in stale if not ledger.get(lease.id).is_held)
-    blocks, stays = _collect_blocks(calls, facts, ledger, pool, patience)
+    blocks, stays = _collect_blocks(calls, facts, ledger, pool, patience, others)
     return Sweep(freed, (*leftovers, *stays), in_use, tuple(blocks))
 
 
@@ -85,7 +87,12 @@ def _let_requests_arrive(clock: Clock, ledger: Ledger, stale: list[Lease], wait_
 
 
 def _collect_blocks(
-    calls: Calls, facts: TargetFacts, ledger: Ledger, pool: str | None, patience: Patience | None
+    calls: Calls,
+    facts: TargetFacts,
+    ledger: Ledger,
+    pool: str | None,
+    patience: Patience | None,
+    others: object,
 ) -> tuple[list[str], list[Leftover]]:
     if pool is None:
         return [], []
@@ -99,7 +106,9 @@ def _collect_blocks(
         parent=pool,
         sweeper=Clearing(calls, facts, ledger, run, patience or Patience()),
     )
-    return blocks.collect(lambda one: not ledger.is_alive(one, facts.url))
+    return blocks.collect(
+        lambda one: not ledger.is_alive(one, facts.url), others=bool(others)
+    )
 
 
 def forget_dead_simulators(ledger: Ledger) -> None:
