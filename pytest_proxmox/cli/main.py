@@ -22,6 +22,7 @@ COMMANDS = {
     "setup": "make the pool, role, user and token that the sandbox needs on a real Proxmox",
     "leases": "list what tests hold, on this machine and on the Proxmox",
     "sweep": "remove what dead runs left",
+    "gateway": "guard a Proxmox: an app under test may write to the guests it makes only",
 }
 
 

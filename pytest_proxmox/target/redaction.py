@@ -1,0 +1,51 @@
+"""Redaction: requests and answers as they may be shown and kept, without what opens a door."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+HIDDEN: Final = "***"
+_SECRET: Final = re.compile(
+    r"passw|secret|ticket|csrf|cookie|authorization|^key$|[-_]key$|^otp$|tfa|recovery", re.I
+)
+_PUBLIC: Final = frozenset({"ssh-public-keys", "digest", "maxkeys"})
+_VALUE_OF_TOKEN: Final = re.compile(r"/access/users/[^/]+/token/")
+SHORTEST: Final = 4  # a secret below this would be found in half of all texts
+
+
+class Redaction:
+    """Hides what fields are named for, and these very secrets wherever they turn up."""
+
+    def __init__(self, secrets: Iterable[str | None] = ()) -> None:
+        self._secrets = sorted(
+            {one for one in secrets if one and len(one) >= SHORTEST}, key=len, reverse=True
+        )
+
+    def __repr__(self) -> str:
+        return f"Redaction({len(self._secrets)} secrets)"
+
+    def text(self, text: str) -> str:
+        """Return a text without the secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return text
+
+    def data(self, data: Any, *, path: str = "") -> Any:
+        """Return parameters, or an answer from ``path``, without secrets."""
+        if isinstance(data, dict):
+            hides_value = bool(_VALUE_OF_TOKEN.search(path))
+            return {
+                key: HIDDEN
+                if _is_secret(str(key)) or (hides_value and key == "value")
+                else self.data(value, path=path)
+                for key, value in data.items()
+            }
+        if isinstance(data, list):
+            return [self.data(one, path=path) for one in data]
+        return self.text(data) if isinstance(data, str) else data
+
+
+def _is_secret(key: str) -> bool:
+    return key not in _PUBLIC and _SECRET.search(key) is not None
