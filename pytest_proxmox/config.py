@@ -12,10 +12,10 @@ from typing import Any, Literal
 from pytest_proxmox import spellings
 from pytest_proxmox.errors import InvalidValue
 from pytest_proxmox.options import DEFAULT, OPTIONS, SECRETS, Option, Origin, Rank, Sources
-from pytest_proxmox.spellings import Account, Address, Spelling
+from pytest_proxmox.spellings import NO_CAPS, Account, Address, Caps, Spelling
 from pytest_proxmox.values import NodeName, VmidRange
 
-TargetKind = Literal["simulator", "real", "url"]
+TargetKind = Literal["simulator", "real", "url", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,10 @@ class Settings:
     world: str
     clock: str
     transport: str
+    record: str | None = None
+    replay: str | None = None
+    keep: float | None = None
+    caps: Caps = NO_CAPS
     password: str | None = field(default=None, repr=False)
     token_name: str | None = None
     token_value: str | None = field(default=None, repr=False)
@@ -49,7 +53,9 @@ class Settings:
 
     @property
     def kind(self) -> TargetKind:
-        """``simulator``, ``real``, or ``url`` for a running server."""
+        """``simulator``, ``real``, ``replay`` for a recording, or ``url`` for a running server."""
+        if self.replay is not None:
+            return "replay"
         if self.target == "simulator":
             return "simulator"
         return "real" if self.target == "real" else "url"
@@ -88,6 +94,7 @@ def resolve(sources: Sources) -> Settings:
         origins[option.name] = origin
         spelling: Spelling = getattr(spellings, option.spelling)
         parsed[option.name] = None if text is None else spelling(text, origin.text)
+    parsed["caps"] = parsed["caps"] or NO_CAPS
     _split_address(parsed, origins)
     _split_accounts(parsed, origins)
     settings = Settings(**parsed, origins=MappingProxyType(origins))
@@ -135,6 +142,30 @@ def _check(settings: Settings) -> None:
             "a token's secret is given without the token's name",
             origin=settings.origin("token_value").text,
             hint="Set PROXMOX_TOKEN_NAME too",
+        )
+    _check_recordings(settings)
+
+
+def _check_recordings(settings: Settings) -> None:
+    """A recording is made of another Proxmox than the embedded one, and replayed in its place."""
+    target = settings.origin("target")
+    if settings.target == "replay" and settings.replay is None:
+        raise InvalidValue(
+            'target "replay" has no recording',
+            origin=target.text,
+            hint="Name its folder with --proxmox-replay DIR",
+        )
+    if settings.replay is not None and settings.record is not None:
+        raise InvalidValue(
+            "a replay cannot be recorded",
+            origin=settings.origin("record").text,
+            hint="Give either --proxmox-record or --proxmox-replay",
+        )
+    if settings.record is not None and settings.target == "simulator" and settings.host is None:
+        raise InvalidValue(
+            "there is nothing to record on the embedded Proxmox",
+            origin=settings.origin("record").text,
+            hint="Record a real one: --proxmox real",
         )
 
 

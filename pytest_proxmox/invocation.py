@@ -78,11 +78,16 @@ class Invocation:
         return not self.sources.is_silent and self.settings.host is not None
 
     @property
+    def has_real_proxmox(self) -> bool:
+        """Whether tests for a real Proxmox have one, or the recording of one."""
+        return self.names_a_host or (not self.sources.is_silent and self.settings.kind == "replay")
+
+    @property
     def may_leave_guests(self) -> bool:
         """Whether tests may make guests on a Proxmox that outlives the run."""
-        return not self.sources.is_silent and (
-            self.settings.host is not None or self.settings.kind != "simulator"
-        )
+        if self.sources.is_silent or self.settings.kind == "replay":
+            return False
+        return self.settings.host is not None or self.settings.kind == "url"
 
     def describe(self, *, defaults: bool) -> list[str]:
         """Return the header's lines."""

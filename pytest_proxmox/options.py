@@ -85,11 +85,11 @@ OPTIONS: tuple[Option, ...] = (
         ("PROXMOX_TARGET",),
         "target",
         "where tests run: the embedded simulator (default), the real Proxmox that "
-        "PROXMOX_HOST names, or a running server's https:// address",
+        "PROXMOX_HOST names, a recording, or a running server's https:// address",
         flag="--proxmox",
         ini="proxmox_target",
         default="simulator",
-        metavar="simulator|real|URL",
+        metavar="simulator|real|replay|URL",
     ),
     _option("host", "address", "the real Proxmox: host or host:port", metavar="HOST"),
     _option(
@@ -160,9 +160,28 @@ OPTIONS: tuple[Option, ...] = (
     _option(
         "transport",
         "transport",
-        "how clients reach the simulator (default: https)",
+        "how clients reach the simulator, or the gateway before a real one (default: https)",
         metavar="|".join(TRANSPORTS),
         default="https",
+    ),
+    _option(
+        "record",
+        "folder",
+        "keep there what the real Proxmox was asked and answered, without secrets",
+        metavar="DIR",
+    ),
+    _option("replay", "folder", "answer from a recording, without a Proxmox", metavar="DIR"),
+    _option(
+        "keep",
+        "keeping",
+        "let the guests of failed tests live, for 30 min or as long as is said",
+        metavar="failed[=30m]",
+    ),
+    _option(
+        "caps",
+        "caps",
+        "what a run may use at a time: guests, memory and disk of its node; workers wait",
+        metavar="guests=N,memory=N,disk=N",
     ),
 )
 

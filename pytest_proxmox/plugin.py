@@ -85,7 +85,7 @@ def pytest_pycollect_makeitem(
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what needs a real Proxmox where nobody named one."""
-    if not Invocation.of(config).names_a_host:
+    if not Invocation.of(config).has_real_proxmox:
         marks.skip_real(items)
 
 

@@ -42,6 +42,22 @@ class Account(NamedTuple):
     token_name: str | None = None
 
 
+class Caps(NamedTuple):
+    """What a run may use at a time; None where there is no limit."""
+
+    guests: int | None = None
+    memory_mib: int | None = None
+    disk_gib: int | None = None
+
+    def __str__(self) -> str:
+        units = (("guests", self.guests, ""), ("memory", self.memory_mib, "M"))
+        shown = [*units, ("disk", self.disk_gib, "G")]
+        return ",".join(f"{name}={value}{unit}" for name, value, unit in shown if value is not None)
+
+
+NO_CAPS = Caps()
+
+
 def address(text: str, origin: str) -> Address:
     """Return the host, and the port where it is given, in ``host``, ``host:port`` or a URL."""
     bare = text.strip().removeprefix("https://").rstrip("/")
@@ -69,10 +85,10 @@ def url(place: Address) -> str:
 
 
 def target(text: str, origin: str) -> str:
-    """Return ``simulator``, ``real``, or the https address of a running server."""
-    if text in ("simulator", "real"):
+    """Return ``simulator``, ``real``, ``replay``, or the https address of a running server."""
+    if text in ("simulator", "real", "replay"):
         return text
-    hint = "Use simulator, real or an address such as https://127.0.0.1:8006"
+    hint = "Use simulator, real, replay or an address such as https://127.0.0.1:8006"
     if "@" in text:  # it may hold a password
         raise InvalidValue("the target's address holds a user", origin=origin, hint=hint)
     if not text.startswith("https://") or _path(text) not in ("", "/"):
@@ -155,6 +171,47 @@ def grace(text: str, origin: str) -> float:
             "still be making guests",
         )
     return seconds
+
+
+def folder(text: str, origin: str) -> str:
+    """Return the path of a folder, which may have to be made."""
+    if Path(text).exists() and not Path(text).is_dir():
+        raise InvalidValue(f'"{text}" is no folder', origin=origin, hint="Name a folder")
+    return text
+
+
+def keeping(text: str, origin: str) -> float:
+    """Return for how many seconds the guests of failed tests live on."""
+    match = re.fullmatch(r"failed(=(?P<number>\d{1,5})(?P<unit>[smhd]))?", text)
+    if match is None:
+        raise InvalidValue(
+            f'"{text}" does not say what to keep', origin=origin, hint="Write failed or failed=30m"
+        )
+    if match["number"] is None:
+        return 1800.0
+    return float(match["number"]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match["unit"]]
+
+
+def caps(text: str, origin: str) -> Caps:
+    """Return the limits in ``guests=20,memory=16G,disk=100G``; each of them may be left out."""
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        match = re.fullmatch(
+            r"\s*(guests=(?P<guests>\d{1,6})|memory=(?P<memory>\d{1,7})(?P<unit>[MG])"
+            r"|disk=(?P<disk>\d{1,7})G)\s*",
+            part,
+        )
+        if match is None:
+            raise InvalidValue(
+                f'"{part}" is no cap', origin=origin, hint="Write guests=20,memory=16G,disk=100G"
+            )
+        if match["guests"]:
+            found["guests"] = int(match["guests"])
+        elif match["memory"]:
+            found["memory_mib"] = int(match["memory"]) * (1024 if match["unit"] == "G" else 1)
+        else:
+            found["disk_gib"] = int(match["disk"])
+    return Caps(**found)
 
 
 def volume(text: str, origin: str) -> str:

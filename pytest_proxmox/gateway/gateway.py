@@ -8,8 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from pytest_proxmox.errors import LeaseLost, ProxmoxTestError
-from pytest_proxmox.faults import FaultRule, FaultRules, vmid_of
+from pytest_proxmox.errors import InvalidValue, LeaseLost, ProxmoxTestError
+from pytest_proxmox.faults import (
+    CONDITIONS,
+    REQUEST_EFFECTS,
+    TASK_EFFECTS,
+    FaultRule,
+    FaultRules,
+    vmid_of,
+)
 from pytest_proxmox.gateway.desk import BAD_LOGIN, Desk
 from pytest_proxmox.gateway.keeper import Keeper
 from pytest_proxmox.gateway.policy import Policy
@@ -26,6 +33,24 @@ UNAUTHORIZED: Final = 401
 BAD_REQUEST: Final = 400
 NOT_HERE: Final = 501
 OK: Final = 200
+
+
+class GatewayFaults(FaultRules):
+    """Fault rules on the way to a real Proxmox, which itself does as it likes."""
+
+    def add(self, rule: FaultRule | None = None, /, **values: Any) -> str:
+        """Put a rule in force and return its id.
+
+        Raises:
+            InvalidValue: it is wrong, or needs a Proxmox that can be told to misbehave.
+        """
+        effect = rule.effect if rule is not None else values.get("effect")
+        if effect in (*TASK_EFFECTS, *CONDITIONS):
+            raise InvalidValue(
+                f'fault "{effect}" happens inside a Proxmox, and this one is real',
+                hint=f"Use {', '.join(REQUEST_EFFECTS)}, or the embedded Proxmox",
+            )
+        return super().add(rule, **values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +77,7 @@ class Gateway:
         self.desk = desk
         self.keeper = keeper
         self.recorder = recorder
-        self.faults = FaultRules()
+        self.faults = GatewayFaults()
         self._upstream = upstream
         self._policy = policy
         self._refusals: list[Refusal] = []

@@ -27,6 +27,7 @@ class Keeper:
         self._sandbox = sandbox
         self._lock = threading.RLock()
         self._offered: Lease | None = None
+        self._claimed: list[LeaseId] = []
 
     def lease_of(self, vmid: int) -> Lease | None:
         """Return this process's lease on a VMID, None where it has none."""
@@ -40,10 +41,9 @@ class Keeper:
         return self.lease_of(vmid) is not None
 
     def leases(self) -> list[Lease]:
-        """Return what this process holds for guests that apps and tests make, oldest first."""
-        run, target = self._sandbox.run, self._sandbox.facts.url
-        held = self._sandbox.ledger.leases(target, run=run.id)
-        return [one for one in held if one.worker == run.worker and one.maker == "test"]
+        """Return what is held because a call through the gateway asked for it, oldest first."""
+        known = (self._sandbox.ledger.get(one) for one in self._claimed)
+        return [lease for lease in known if lease.is_held]
 
     def release(self, kept: Collection[LeaseId] = ()) -> list[Leftover]:
         """Return what is left after destroying what was made, all but ``kept``."""
@@ -65,8 +65,14 @@ class Keeper:
                 if now.state is State.RESERVED and self._is_free(now.vmid):
                     return offered.vmid
             vmid = self._sandbox.vmid()
-            self._offered = self.lease_of(vmid)
+            self._offered = self._known(self.lease_of(vmid))
             return vmid
+
+    def _known(self, lease: Lease | None) -> Lease | None:
+        """The lease, remembered as one that came about by a call."""
+        if lease is not None:
+            self._claimed.append(lease.id)
+        return lease
 
     def expect(self, making: Making) -> Lease:
         """Return the lease of a guest that is about to be made, written down with what it is.
@@ -97,6 +103,7 @@ class Keeper:
         )
         if lease is None:
             raise NotOurs(f"VMID {int(vmid)} is held by another lease")
+        self._claimed.append(lease.id)
         return lease
 
     def _is_free(self, vmid: Vmid) -> bool:

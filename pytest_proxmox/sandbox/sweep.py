@@ -69,7 +69,7 @@ def collect(
                 progress(lease)
         leftovers += destroyer_for(calls, facts, ledger, run, patience).destroy_all(of_run)
     freed = tuple(lease for lease in stale if not ledger.get(lease.id).is_held)
-    blocks, stays = _collect_blocks(calls, facts, ledger, pool, patience, others)
+    blocks, stays = _collect_blocks(calls, facts, ledger, pool, patience, others=others)
     return Sweep(freed, (*leftovers, *stays), in_use, tuple(blocks))
 
 
@@ -92,7 +92,8 @@ def _collect_blocks(
     ledger: Ledger,
     pool: str | None,
     patience: Patience | None,
-    others: object,
+    *,
+    others: bool,
 ) -> tuple[list[str], list[Leftover]]:
     if pool is None:
         return [], []
@@ -106,9 +107,7 @@ def _collect_blocks(
         parent=pool,
         sweeper=Clearing(calls, facts, ledger, run, patience or Patience()),
     )
-    return blocks.collect(
-        lambda one: not ledger.is_alive(one, facts.url), others=bool(others)
-    )
+    return blocks.collect(lambda one: not ledger.is_alive(one, facts.url), others=others)
 
 
 def forget_dead_simulators(ledger: Ledger) -> None:
