@@ -229,3 +229,12 @@ class ReaperMissing(ProxmoxTestError):
             f"no reaper for this run: {why}. Without it a killed run would leave its guests on "
             "the Proxmox until the next run sweeps them"
         )
+
+
+class NotReady(ProxmoxTestError):
+    """A guest did not do in time what was waited for; ``wrong`` says what it did instead."""
+
+    def __init__(self, guest: str, wrong: str, *, waited_s: float) -> None:
+        self.guest = guest
+        self.wrong = wrong
+        super().__init__(f"{guest} is not ready after {waited_s:.0f} s: {wrong}")

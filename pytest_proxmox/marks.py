@@ -26,6 +26,11 @@ MARKERS: tuple[tuple[str, str], ...] = (
     ("settings", "the manager's settings"),
     ("vmid_range(size)", "this test needs so many VMIDs: leased together before it starts"),
     (
+        "proxmox_faults(each_call, may_raise)",
+        "run the test again with each of these faults at each of its API calls: drop-before, "
+        "drop-after, 596, lock, warnings; it may end with one of these exceptions",
+    ),
+    (
         "allow_leaks(pattern, ..., reason=None)",
         "this test may leave behind what the patterns (kind or kind:glob) name; none: anything",
     ),

@@ -170,6 +170,10 @@ def _is_worker(config: pytest.Config) -> bool:
 def _check_marks(item: pytest.Function, collector: pytest.Collector) -> None:
     with _mistakes_as(collector.CollectError):  # a usage error would kill an xdist worker
         marks.vmid_count(item)
+        if item.get_closest_marker("proxmox_faults") is not None:
+            from pytest_proxmox.fixtures.fault_sweep import check
+
+            check(item)
 
 
 def _marks_asyncio(config: pytest.Config) -> bool:

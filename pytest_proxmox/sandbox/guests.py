@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from pytest_proxmox.errors import ApiFailure, LeftoversRemain, TaskFailed
+from pytest_proxmox.sandbox import readiness
 from pytest_proxmox.sandbox.lease import Lease, Leftover
 from pytest_proxmox.target import tasks
 from pytest_proxmox.target.calls import Calls
 from pytest_proxmox.target.failures import Code, judge
 from pytest_proxmox.values import GuestKind, GuestRef, NodeName, Vmid, Volid
 
+READY_S = 60.0  # a small service on a busy node
 STEP_S = 120.0  # a start, a stop, a snapshot: PVE gives the slowest of them 60 s
 
 
@@ -65,14 +67,47 @@ class Guest:
     def url(self) -> str | None:
         """The address its web server has, None while the guest has no address of its own.
 
-        Of a container: its first IPv4 address that is not the loopback's.
+        Its first IPv4 address that is not the loopback's; a VM needs the guest agent to tell.
         """
-        if self.kind != "lxc":
-            return None
-        rows = self._home.calls.get(self.path("interfaces")) or []
-        addresses = (str(row.get("inet", "")) for row in rows if row.get("name") != "lo")
-        first = next(filter(None, addresses), None)
+        first = next(filter(None, self._addresses()), None)
         return None if first is None else f"http://{first.partition('/')[0]}"
+
+    def _addresses(self) -> list[str]:
+        if self.kind == "lxc":
+            rows = self._home.calls.get(self.path("interfaces")) or []
+            return [str(row.get("inet", "")) for row in rows if row.get("name") != "lo"]
+        try:
+            told = self._home.calls.get(self.path("agent/network-get-interfaces"))
+        except ApiFailure:
+            return []  # it is off, or has no agent
+        return [
+            str(address.get("ip-address", ""))
+            for row in told.get("result", ())
+            if row.get("name") != "lo"
+            for address in row.get("ip-addresses", ())
+            if address.get("ip-address-type") == "ipv4"
+        ]
+
+    def wait_until(
+        self,
+        *,
+        http: str | None = None,
+        port: int | None = None,
+        log: str | None = None,
+        timeout_s: float = READY_S,
+    ) -> Guest:
+        """Return the guest itself once it answers, and all that is asked for holds.
+
+        ``http`` is a path such as ``/health`` (asked at ``port``, else at 80) or a whole URL, and
+        wants a status from 200 to 399; ``port`` alone wants an open port; ``log`` is a regular
+        expression for the log of the guest's newest task.
+
+        Raises:
+            NotReady: not within ``timeout_s`` seconds; says what was wrong to the last.
+        """
+        conditions = readiness.Conditions(http, port, log)
+        readiness.wait_until(self, self._home.calls, conditions, timeout_s=timeout_s)
+        return self
 
     def path(self, what: str = "") -> str:
         """Return a path of the API below this guest, e.g. ``status/current``."""
