@@ -171,7 +171,7 @@ def _check_marks(item: pytest.Function, collector: pytest.Collector) -> None:
     with _mistakes_as(collector.CollectError):  # a usage error would kill an xdist worker
         marks.vmid_count(item)
         if item.get_closest_marker("proxmox_faults") is not None:
-            from pytest_proxmox.fixtures.fault_sweep import check
+            from pytest_proxmox.fault_orders import check
 
             check(item)
 
