@@ -35,6 +35,7 @@ class Workload:
     name: str = "app"
     version: str = "1.0"
     port: int = DEFAULT_PORT
+    health: str = "/health"  # answered beside /health itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def answer(
         guest = sim.state.guests.get(vmid)
         if guest is None or not guest.running:
             return Page(503, b"the guest has stopped\n")
-        if path == "/health":
+        if path == "/health" or path == workload.health != "/":
             return _health(workload)
         if path == "/version":
             return Page(200, workload.version.encode())

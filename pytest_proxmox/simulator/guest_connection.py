@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import h11
 
-from pytest_proxmox.simulator import apps
+from pytest_proxmox.simulator import apps, websocket
 
 if TYPE_CHECKING:
     from pytest_proxmox.simulator.simulator import Simulator
@@ -49,6 +49,9 @@ class GuestConnection:
         request = await self._next()
         if not isinstance(request, h11.Request):
             return False
+        if self._workload.serves == "websocket" and (key := websocket.asked_for(request)):
+            await self._echo(key)
+            return False
         body = bytearray()
         while not isinstance(event := await self._next(), h11.EndOfMessage):
             if not isinstance(event, h11.Data):
@@ -61,6 +64,15 @@ class GuestConnection:
             apps.answer, self._sim, self._vmid, self._workload, method, target, bytes(body)
         )
         return await self._send(page, close=False)
+
+    async def _echo(self, key: bytes) -> None:
+        """Send back each message, until the client closes or the guest stops."""
+        while not isinstance(await self._next(), h11.EndOfMessage):
+            continue
+        headers = websocket.accepting(key)
+        answer = h11.InformationalResponse(status_code=101, headers=headers, reason=b"Switching")
+        self._writer.write(self._http.send(answer) or b"")
+        await websocket.echo(self._reader, self._writer, self._http.trailing_data[0])
 
     async def _next(self) -> Any:
         while (event := self._http.next_event()) is h11.NEED_DATA:

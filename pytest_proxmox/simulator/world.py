@@ -12,7 +12,7 @@ from pytest_proxmox.errors import InvalidValue, WorldError
 from pytest_proxmox.simulator.state import GIB
 from pytest_proxmox.values import NodeName, Vmid, Volid
 
-WORKLOADS: Final = ("web", "static", "key-value", "failing")
+WORKLOADS: Final = ("web", "static", "key-value", "websocket", "failing")
 PRESETS: Final = ("single", "cluster")
 VERSION: Final = "9.2.11"
 PASSWORD: Final = "secret"  # noqa: S105 - the embedded node listens on loopback only
@@ -241,7 +241,10 @@ class _Reader:
 
     def _workload(self, where: str, name: str, value: Any) -> dict[str, Any]:
         facts = dict(self.mapping(where, value))
-        self._known(where, facts, ("serves", "name", "version", "port"))
+        self._known(where, facts, ("serves", "name", "version", "port", "health"))
+        health = self._of(f"{where}.health", facts.get("health", "/health"), str)
+        if not health.startswith("/"):
+            raise self.fail(f"{where}.health", f"{health!r} is no path")
         if facts.get("serves", "web") not in WORKLOADS:
             raise self.fail(
                 f"{where}.serves", f"{facts['serves']!r} is not known", _either(WORKLOADS)

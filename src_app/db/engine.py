@@ -9,22 +9,38 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session, sessionmaker
 
 HERE = Path(__file__).parent
+WRITES = "app_writes"  # execution option of a connection
+LOCK_WAIT_S = 30.0  # a writer holds the file for milliseconds; many may stand in line
 
 
 def make_engine(url: str) -> Engine:
-    """Return an engine that enforces foreign keys on every connection."""
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _enforce_keys)
-    return engine
+    """Return an engine that enforces foreign keys on every connection.
+
+    On SQLite readers do not wait for a writer, writers wait for one another, and a transaction
+    is one: Python's own handling commits when the first savepoint is released.
+    """
+    if url.startswith("sqlite"):
+        engine = create_engine(url, connect_args={"timeout": LOCK_WAIT_S})
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
+        return engine
+    return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
 
 
-def _enforce_keys(connection: sqlite3.Connection, _record: Any) -> None:
+def _begin(connection: Connection) -> None:
+    """Open the transaction; one that will write takes its turn before it reads."""
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:

@@ -260,7 +260,7 @@ class App(Dated, Base):
     version: Mapped[str] = mapped_column(String(32), default="latest")
     status: Mapped[str] = mapped_column(String(16), default="deploying")
     status_text: Mapped[str | None] = mapped_column(Text)
-    node: Mapped[str] = mapped_column(String(63))
+    node: Mapped[str | None] = mapped_column(String(63))  # chosen when the container is made
     vmid: Mapped[int | None]
     url: Mapped[str | None] = mapped_column(String(255))
     iframe_url: Mapped[str | None] = mapped_column(String(255))
@@ -270,6 +270,8 @@ class App(Dated, Base):
     config: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     environment: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     adopted: Mapped[bool] = mapped_column(default=False)
+    address: Mapped[str | None] = mapped_column(String(45))  # of the container, while it runs
+    latest_version: Mapped[str | None] = mapped_column(String(32))  # as the last check found it
     sealed_root_password: Mapped[bytes | None] = mapped_column(LargeBinary)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"), index=True)
 
@@ -301,6 +303,9 @@ class Backup(Dated, Base):
     compress: Mapped[str] = mapped_column(String(8), default="zstd")
     status: Mapped[str] = mapped_column(String(16), default="creating")
     error: Mapped[str | None] = mapped_column(Text)
+    notes: Mapped[str] = mapped_column(Text, default="")
+    protected: Mapped[bool] = mapped_column(default=False)
+    origin: Mapped[str] = mapped_column(String(16), default="manual")
     completed_at: Mapped[datetime | None]
     app_name: Mapped[str] = mapped_column(String(100))
     app_hostname: Mapped[str] = mapped_column(String(63))
@@ -330,11 +335,74 @@ class Operation(Dated, Base):
         JSON, default=dict
     )  # what a resume or a rollback needs
     error: Mapped[str | None] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(String(255), default="", index=True)  # outlives the app
+    attempts: Mapped[int] = mapped_column(default=0)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    worker: Mapped[str | None] = mapped_column(String(255))  # the process that works on it
+    lease_until: Mapped[datetime | None]
+    not_before: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     app_id: Mapped[str | None] = mapped_column(
         ForeignKey("apps.id", ondelete="SET NULL"), index=True
     )
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+
+
+class OperationLock(Base):
+    """A thing that an operation works on: the insert itself refuses a second one."""
+
+    __tablename__ = "operation_locks"
+    __table_args__ = (not_empty("subject"),)
+    subject: Mapped[str] = mapped_column(String(255), primary_key=True)
+    operation_id: Mapped[str] = mapped_column(
+        ForeignKey("operations.id", ondelete="CASCADE"), index=True
+    )
+
+
+class GuestClaim(Base):
+    """A container that we asked Proxmox for: written before the request, kept until it is gone."""
+
+    __tablename__ = "guest_claims"
+    __table_args__ = (between("vmid", *VMID), not_empty("nonce"))
+    vmid: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    node: Mapped[str] = mapped_column(String(63))
+    nonce: Mapped[str] = mapped_column(String(32))
+    upid: Mapped[str | None] = mapped_column(String(255))
+    made_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class RefreshToken(Base):
+    """A token that buys new access tokens, once; a used one that comes again ends its family."""
+
+    __tablename__ = "refresh_tokens"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    family: Mapped[str] = mapped_column(String(64), index=True)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+
+
+class LoginFailure(Base):
+    """A login that was refused: what the rate limit counts, for all processes."""
+
+    __tablename__ = "login_failures"
+    __table_args__ = (Index(None, "subject", "at"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(String(128))
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Schedule(Base):
+    """Something that is done again and again; a process that takes its turn moves the next one."""
+
+    __tablename__ = "schedules"
+    __table_args__ = (not_empty("kind"),)
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    rule: Mapped[str] = mapped_column(String(64))
+    enabled: Mapped[bool] = mapped_column(default=True)
+    next_at: Mapped[datetime]
+    last_at: Mapped[datetime | None]
+    last_result: Mapped[str] = mapped_column(Text, default="")
 
 
 class Setting(Base):

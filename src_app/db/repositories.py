@@ -329,9 +329,24 @@ class RepositoryFactory:
         self.apps = Repository(session, models.App, "app")
         self.backups = Repository(session, models.Backup, "backup")
         self.operations = Repository(session, models.Operation, "operation")
+        self.locks = Repository(session, models.OperationLock, "operation lock")
+        self.claims = Repository(session, models.GuestClaim, "guest claim")
+        self.refresh_tokens = Repository(session, models.RefreshToken, "refresh token")
+        self.login_failures = Repository(session, models.LoginFailure, "login failure")
+        self.schedules = Repository(session, models.Schedule, "schedule")
         self.ports = Repository(session, models.PortReservation, "port reservation")
         self.settings = Repository(session, models.Setting, "setting")
         self.audit = Repository(session, models.AuditEntry, "audit entry")
+
+    def taken_ports(self) -> set[int]:
+        """Return the ports that apps hold."""
+        return set(self.session.scalars(select(models.PortReservation.port)))
+
+    def taken_vmids(self) -> set[int]:
+        """Return the VMIDs of apps, and of guests that were asked for."""
+        apps = select(models.App.vmid).where(models.App.vmid.is_not(None))
+        found = {*self.session.scalars(apps), *self.session.scalars(select(models.GuestClaim.vmid))}
+        return {vmid for vmid in found if vmid is not None}
 
     @contextmanager
     def transaction(self) -> Iterator[RepositoryFactory]:

@@ -215,7 +215,7 @@ RULES: Mapping[str, Mapping[str, Field]] = {
         "catalog_id": Field(text(64), required=True),
         "name": Field(text(100), required=True),
         "hostname": Field(HOSTNAME, required=True),
-        "node": Field(NODE_NAME, required=True),
+        "node": Field(NODE_NAME, nullable=True),
         "status": Field(choice(words.APP_STATUS)),
         "vmid": Field(VMID, nullable=True),
         "cores": Field(whole(1, 16)),

@@ -22,6 +22,8 @@ from src_app.proxmox.errors import (
     TemplateNotFound,
     UnknownNode,
 )
+from src_app.proxmox.guests import GuestMethods
+from src_app.proxmox.network import NetworkManager
 from src_app.proxmox.ownership import Claim, marked, unmarked
 from src_app.proxmox.placement import first_template
 from src_app.proxmox.removal import CleanupReport
@@ -31,11 +33,14 @@ from src_app.proxmox.tasks import Upid
 SHUTDOWN_TIMEOUT_S = 60  # how long a guest may take to stop by itself
 
 
-class ProxmoxService(SnapshotMethods, ClusterMethods):
+class ProxmoxService(GuestMethods, SnapshotMethods, ClusterMethods):
     """Containers on one Proxmox; ``connect()`` first.
 
     One service, one set of claims: it remembers what it made until that is destroyed.
+    ``network_manager`` says under which address the apps are shown to others.
     """
+
+    network_manager: NetworkManager = NetworkManager()
 
     async def create_lxc(
         self,

@@ -373,6 +373,26 @@ BREAKERS: dict[str, tuple[Any, str, str]] = {
         "percent",
         "must be 0 to 100",
     ),
+    "ck_operation_locks_subject_not_empty": (
+        lambda: models.OperationLock(subject="", operation_id=operation_id()),
+        "subject",
+        "must not be empty",
+    ),
+    "ck_guest_claims_vmid_range": (
+        lambda: models.GuestClaim(vmid=7, node="pve", nonce="n1"),
+        "vmid",
+        "must be 100 to 999999999",
+    ),
+    "ck_guest_claims_nonce_not_empty": (
+        lambda: models.GuestClaim(vmid=100, node="pve", nonce=""),
+        "nonce",
+        "must not be empty",
+    ),
+    "ck_schedules_kind_not_empty": (
+        lambda: models.Schedule(kind="", rule="every 5m", next_at=models.now()),
+        "kind",
+        "must not be empty",
+    ),
     # the rest
     "ck_settings_key_not_empty": (lambda: models.Setting(key=""), "key", "must not be empty"),
     "ck_audit_log_action_not_empty": (
@@ -497,6 +517,12 @@ MAKERS: dict[tuple[str, str], Any] = {
     ),
     ("operations", "user_id"): lambda: models.Operation(
         id=operation_id(), kind="deploy", user_id=4711
+    ),
+    ("operation_locks", "operation_id"): lambda: models.OperationLock(
+        subject="app:x", operation_id="nowhere"
+    ),
+    ("refresh_tokens", "user_id"): lambda: models.RefreshToken(
+        id="x", family="x", expires_at=models.now(), user_id=4711
     ),
     ("audit_log", "user_id"): lambda: models.AuditEntry(action="login", user_id=4711),
 }

@@ -1,0 +1,1 @@
+"""What the app manager does: each module is one noun of its life."""
