@@ -34,8 +34,12 @@ def submit(
     return row
 
 
-def take(db: RepositoryFactory, worker: str, *, lease_s: float) -> Operation | None:
+def take(
+    db: RepositoryFactory, worker: str, *, lease_s: float, only: str | None = None
+) -> Operation | None:
     """Return an operation that is now this worker's: the oldest that waits or was left behind.
+
+    ``only`` names the one that it may be.
 
     One statement decides, so two workers never take the same one; on PostgreSQL they do not
     even wait for each other.
@@ -46,6 +50,8 @@ def take(db: RepositoryFactory, worker: str, *, lease_s: float) -> Operation | N
         or_(Operation.worker.is_(None), Operation.lease_until < moment),
         or_(Operation.not_before.is_(None), Operation.not_before <= moment),
     )
+    if only is not None:
+        waiting = and_(waiting, Operation.id == only)
     oldest = (
         select(Operation.id)
         .where(waiting)

@@ -244,11 +244,7 @@ async def await_health(work: Work, address: str, port: int, path: str) -> None:
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-def urls(work: Work, ports: tuple[int, int]) -> dict[str, str]:
+def urls(app_id: str, address: str, ports: tuple[int, int]) -> dict[str, str]:
     """Return where a browser finds the app: by itself, and inside the manager's page."""
-    service_host = work.context.config.public_address
-    host = f"[{service_host}]" if ":" in service_host else service_host
-    return {
-        "url": f"http://{host}:{ports[0]}/",
-        "iframe_url": f"/apps/{work.app_id}/view/",
-    }
+    host = f"[{address}]" if ":" in address else address
+    return {"url": f"http://{host}:{ports[0]}/", "iframe_url": f"/apps/{app_id}/view/"}

@@ -19,10 +19,12 @@ def port_manager(work: Work) -> PortManager:
 async def reserve_ports(work: Work) -> None:
     """Reserve the app's ports and say where it will be found."""
     manager = port_manager(work)
+    service = await work.proxmox()
+    address = service.network_manager.appliance_info.wan_ip
 
     def reserve(db: RepositoryFactory) -> None:
         ports = manager.assign_next_available_ports(db, work.app_id)
-        db.apps.update(work.app_id, building.urls(work, ports))
+        db.apps.update(work.app_id, building.urls(work.app_id, address, ports))
 
     await work.db(reserve)
 

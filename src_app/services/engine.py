@@ -97,6 +97,17 @@ class Engine:
         while (operation := await self._take()) is not None:
             await self._guarded(operation)
 
+    async def complete(self, operation_id: str) -> Operation:
+        """Return the operation once it has ended; it is done here, unless another process does."""
+        while True:
+            operation = await self._take(operation_id)
+            if operation is not None:
+                await self._guarded(operation)
+            row = await self._context.store.aread(lambda db: db.operations.get(operation_id))
+            if row.status in queue.FINAL:
+                return row
+            await self._context.clock.pause(IDLE_S)
+
     @staticmethod
     def _release_dead(db: RepositoryFactory) -> None:
         for worker in queue.workers(db):
@@ -135,10 +146,10 @@ class Engine:
                     lambda db: queue.prolong(db, self._name, lease_s=lease_s)
                 )
 
-    async def _take(self) -> Operation | None:
+    async def _take(self, only: str | None = None) -> Operation | None:
         lease_s = self._context.config.lease_s
         return await self._context.store.arun(
-            lambda db: queue.take(db, self._name, lease_s=lease_s)
+            lambda db: queue.take(db, self._name, lease_s=lease_s, only=only)
         )
 
     # --- one operation ------------------------------------------------------------------

@@ -12,6 +12,7 @@ from src_app.configuration import Configuration
 from src_app.db.claims import RecordedClaims
 from src_app.db.store import Store
 from src_app.proxmox import ProxmoxService
+from src_app.proxmox.network import Appliance, NetworkManager
 from src_app.security.cipher import Cipher
 from src_app.security.passwords import Passwords
 from src_app.services.apps import Apps
@@ -62,6 +63,7 @@ class Manager:
 
         def connect() -> ProxmoxService:
             service = ProxmoxService(environ=environ, claims=claims)
+            service.network_manager = NetworkManager(Appliance(config.public_address))
             service.connect()
             return service
 
