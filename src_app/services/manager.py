@@ -16,6 +16,8 @@ from src_app.proxmox.network import Appliance, NetworkManager
 from src_app.security.cipher import Cipher
 from src_app.security.passwords import Passwords
 from src_app.services.apps import Apps
+from src_app.services.backing import BACKUP
+from src_app.services.backups import Backups
 from src_app.services.cloning import CLONE
 from src_app.services.configuring import CONFIGURE
 from src_app.services.context import Context
@@ -23,6 +25,8 @@ from src_app.services.deploying import DEPLOY
 from src_app.services.engine import Engine
 from src_app.services.link import ProxmoxLink
 from src_app.services.power import DELETE, RESTART, START, STOP
+from src_app.services.restoring import RESTORE
+from src_app.services.updating import UPDATE
 from src_app.services.users import Users
 from src_app.services.work import Procedure
 
@@ -34,6 +38,10 @@ PROCEDURES: Mapping[str, Procedure] = {
     "delete": DELETE,
     "clone": CLONE,
     "configure": CONFIGURE,
+    "backup": BACKUP,
+    "restore": RESTORE,
+    "update": UPDATE,
+    "rollback": UPDATE,
 }
 
 
@@ -45,6 +53,7 @@ class Manager:
         self.store = context.store
         self.config = context.config
         self.apps = Apps(context)
+        self.backups = Backups(context, self.apps)
         self.users = Users(context.store, context.config, hasher or Passwords())
         self.engine = Engine(context, PROCEDURES)
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -12,13 +12,13 @@ from fastapi.openapi.utils import get_openapi
 
 from src_app.services.manager import Manager
 from src_app.web import problems
-from src_app.web.api import apps, auth, catalog, operations, system
+from src_app.web.api import apps, auth, backups, catalog, operations, system
 from src_app.web.problems import Problem
 from src_app.web.shield import Shield
 
 API = "/api/v1"
 VERSION = "1.0.0"
-ROUTERS = (auth.router, catalog.router, operations.router, system.router, apps.router)
+MODULES = (auth, catalog, operations, system, backups, apps)
 
 
 def create_app(manager: Manager) -> FastAPI:
@@ -40,8 +40,8 @@ def create_app(manager: Manager) -> FastAPI:
     )
     app.state.manager = manager
     problems.install(app)
-    for router in ROUTERS:
-        app.include_router(router, prefix=API)
+    for module in MODULES:
+        app.include_router(module.router, prefix=API)
     app.add_middleware(Shield, max_body_bytes=manager.config.max_body_bytes)
     if manager.config.cors_origins:
         app.add_middleware(

@@ -75,7 +75,7 @@ def list_apps(
 def deploy(body: DeployIn, identity: AnyUser, manager: TheManager) -> Accepted:
     """Begin to deploy an app; the operation says how far it is."""
     request = DeployRequest(**body.model_dump())
-    return _submitted(
+    return submitted(
         manager, identity, "deploy", lambda db: manager.apps.deploy(db, identity, request)
     )
 
@@ -110,7 +110,7 @@ def environment(
 @router.post("/apps/{app_id}/actions", status_code=202, responses=responses(401, 404, 409, 422))
 def act(app_id: str, body: ActionIn, identity: AnyUser, manager: TheManager) -> Accepted:
     """Begin to start, stop or restart an app."""
-    return _submitted(
+    return submitted(
         manager,
         identity,
         body.action,
@@ -121,7 +121,7 @@ def act(app_id: str, body: ActionIn, identity: AnyUser, manager: TheManager) -> 
 @router.delete("/apps/{app_id}", status_code=202, responses=responses(401, 404, 409))
 def delete(app_id: str, identity: AnyUser, manager: TheManager) -> Accepted:
     """Begin to delete an app: its row goes when its container is gone; its backups stay."""
-    return _submitted(
+    return submitted(
         manager, identity, "delete", lambda db: manager.apps.act(db, identity, app_id, "delete")
     )
 
@@ -129,7 +129,7 @@ def delete(app_id: str, identity: AnyUser, manager: TheManager) -> Accepted:
 @router.post("/apps/{app_id}/clone", status_code=202, responses=responses(401, 404, 409, 422))
 def clone(app_id: str, body: CloneIn, identity: AnyUser, manager: TheManager) -> Accepted:
     """Begin to copy an app under another hostname."""
-    return _submitted(
+    return submitted(
         manager,
         identity,
         "clone",
@@ -142,7 +142,7 @@ def configure(app_id: str, body: ConfigIn, identity: AnyUser, manager: TheManage
     """Begin to change cores, memory or disk; a disk only grows."""
     told = {"cores": body.cpu_cores, "memory_mib": body.memory_mb, "disk_gib": body.disk_gb}
     changes = {key: value for key, value in told.items() if value is not None}
-    return _submitted(
+    return submitted(
         manager,
         identity,
         "configure",
@@ -150,14 +150,14 @@ def configure(app_id: str, body: ConfigIn, identity: AnyUser, manager: TheManage
     )
 
 
-def _submitted(manager: Manager, identity: Identity, action: str, ask: Ask) -> Accepted:
+def submitted(manager: Manager, identity: Identity, action: str, ask: Ask) -> Accepted:
     """Return what was asked for, stored together with who asked, and wake the engine."""
 
     def work(db: RepositoryFactory) -> Accepted:
-        submitted = ask(db)
-        audit.add(db, action, submitted.app.id, user_id=identity.user_id)
+        begun = ask(db)
+        audit.add(db, action, begun.app.id, user_id=identity.user_id)
         db.session.flush()
-        return accepted(db, submitted)
+        return accepted(db, begun)
 
     result = manager.store.run(work)
     manager.wake()
