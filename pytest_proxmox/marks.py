@@ -50,7 +50,7 @@ def register(config: pytest.Config) -> None:
 def skip_real(items: Iterable[pytest.Item]) -> None:
     """Skip the tests that need a real Proxmox: nobody named one."""
     for item in items:
-        if item.get_closest_marker("real_proxmox") is not None:
+        if "real_proxmox" in item.keywords and item.get_closest_marker("real_proxmox"):
             item.add_marker(pytest.mark.skip(reason=REAL_SKIP_REASON))
 
 
@@ -73,3 +73,9 @@ def vmid_count(node: pytest.Item) -> int:
             hint="E.g. @pytest.mark.vmid_range(size=3)",
         )
     return size
+
+
+def may_become_asyncio(item: pytest.Function) -> bool:
+    """Return whether ``make_asyncio`` has anything to think about: nearly never, so it is quick."""
+    keywords = item.keywords  # of names and marks, here and above
+    return "integration" in keywords or "real_proxmox" in keywords

@@ -73,12 +73,13 @@ def pytest_pycollect_makeitem(
     made = yield
     if made is None:
         return None
-    from pytest_proxmox.auto_asyncio import make_asyncio
-
-    for item in made if isinstance(made, list) else [made]:
+    for item in made if isinstance(made, list) else (made,):
         if isinstance(item, pytest.Function):
-            _check_marks(item, collector)
-            if _marks_asyncio(collector.config):
+            if "vmid_range" in item.keywords:
+                _check_marks(item, collector)
+            if marks.may_become_asyncio(item) and _marks_asyncio(collector.config):
+                from pytest_proxmox.auto_asyncio import make_asyncio
+
                 make_asyncio(item)
     return made
 

@@ -57,13 +57,15 @@ class Dropped:
 class CoroutineWatch:
     """Knows every coroutine that was made and not started, and the test it belongs to."""
 
-    def __init__(self, is_allowed: Callable[[Dropped], bool]) -> None:
+    def __init__(self, is_allowed: Callable[[Dropped], bool], on_drop: Callable[[], None]) -> None:
         self._is_allowed = is_allowed
+        self._tell = on_drop
         self._outer: CoroutineWatch | None = None
         self._births: dict[int, Birth] = {}
         self._blamed: set[int] = set()
         self._dropped: list[Dropped] = []
         self._recorder = expected.recorder()
+        self._mark: list[object] = []
         self.test = self._owner = OUTSIDE
 
     def install(self) -> None:
@@ -72,9 +74,10 @@ class CoroutineWatch:
         outer = getattr(self._before, "__self__", None)
         self._depth = sys.get_coroutine_origin_tracking_depth()
         self._bootstrap = _bootstrap_of_threads()
-        self._note(gc.get_objects())
+        if self._depth:  # otherwise what exists is known by its missing origin
+            self._note(gc.get_objects())
         if isinstance(outer, CoroutineWatch):  # a run inside a test of another run
-            outer._note(_young())
+            outer._look()
             self._outer, self._before = outer, outer._before
         warnings._warn_unawaited_coroutine = self._on_drop  # type: ignore[attr-defined]
         gc.callbacks.append(self._on_gc)
@@ -101,6 +104,7 @@ class CoroutineWatch:
         """Give what is made from now on to this test."""
         self._dropped.clear()
         self.test = self._owner = test
+        self._mark = []
         self._recorder = expected.recorder()
         sys.set_coroutine_origin_tracking_depth(ORIGIN_DEPTH)
 
@@ -111,7 +115,9 @@ class CoroutineWatch:
 
     def kept(self) -> list[Coroutine]:
         """Return the coroutines of this test, or of a wider fixture, that were not started."""
-        self._note(_young())
+        self._look()
+        if not self._births:
+            return []
         alive = [(birth, birth.ref()) for birth in self._births.values()]
         return [
             found
@@ -136,12 +142,12 @@ class CoroutineWatch:
     @contextmanager
     def outside(self, owner: int = WIDER) -> Iterator[None]:
         """Give what is made inside, and kept, to no test: it belongs to a wider fixture."""
-        self._note(_young())
+        self._look()
         owner, self._owner = self._owner, owner
         try:
             yield
         finally:
-            self._note(_young())
+            self._look()
             self._owner = owner
 
     def blame(self, coroutines: Iterable[Coroutine]) -> None:
@@ -154,13 +160,23 @@ class CoroutineWatch:
         What is gone is forgotten, so that ids can be used again.
         """
         if not looked:
-            self._note(_young())  # or the next test would seem to have made it
+            self._look()  # or the next test would seem to have made it
         if not self._births:
             return
         dead = [key for key, birth in self._births.items() if not _is_waiting(birth)]
         for key in dead:
             del self._births[key]
             self._blamed.discard(key)
+
+    def _look(self) -> None:
+        """Note what was made since the last look.
+
+        The mark is put down before the objects are listed: what another thread makes meanwhile
+        is met again by the next look. A collection takes the mark away, but looks first.
+        """
+        mark, self._mark = self._mark, []
+        if found := _younger(mark):
+            self._note(found)
 
     def _note(self, objects: Iterable[object]) -> None:
         """Remember what is unstarted and not known yet as made by the current test."""
@@ -178,7 +194,7 @@ class CoroutineWatch:
 
     def _on_gc(self, phase: str, info: dict[str, int]) -> None:
         if phase == "start":  # its survivors leave the youngest generation
-            self._note(_young())
+            self._look()
 
     def _on_drop(self, coroutine: Coroutine) -> None:
         """Called by Python in the finaliser: must neither keep the coroutine nor raise."""
@@ -189,11 +205,13 @@ class CoroutineWatch:
         name = coroutine.__qualname__
         old = birth is not None and birth.test == self.test
         dropped = Dropped(name, coroutine.cr_origin, old)
-        outside = self.test == OUTSIDE or not self._is_ours(birth)
+        is_older = dropped.origin is None  # than the run: its makers' origins were not noted
+        outside = self.test == OUTSIDE or is_older or not self._is_ours(birth)
         if outside or expected.by_test(name, self._recorder) or self._is_allowed(dropped):
             self._before(coroutine)
             return
         self._dropped.append(dropped)
+        self._tell()
 
     def _is_ours(self, birth: Birth | None) -> bool:
         """Whether the current test must answer for it: an earlier one did, or had a reason."""
@@ -218,15 +236,31 @@ def works_here() -> bool:
     async def probe() -> None:
         """Never run."""
 
-    coroutine = probe()
+    older = probe()
+    mark: list[object] = []
+    younger = probe()
     try:
-        return any(found is coroutine for found in _young())
+        found = _younger(mark)
+        return any(one is younger for one in found) and all(one is not older for one in found)
     finally:
-        coroutine.close()
+        older.close()
+        younger.close()
 
 
-def _young() -> list[object]:
-    return [found for found in gc.get_objects(0) if type(found) is CoroutineType]
+def _younger(mark: list[object]) -> list[Coroutine]:
+    """Return the coroutines of the youngest generation that were made after ``mark``.
+
+    The collector lists a generation in the order of creation, so that the rest, which an
+    earlier look has seen, costs nothing. Without the mark in it, all of it is younger.
+    """
+    coroutine = CoroutineType
+    found: list[Coroutine] = []
+    for one in reversed(gc.get_objects(0)):
+        if type(one) is coroutine:
+            found.append(one)
+        elif one is mark:
+            break
+    return found
 
 
 def _is_waiting(birth: Birth) -> bool:

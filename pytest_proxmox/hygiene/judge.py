@@ -28,21 +28,22 @@ class Trial:
 
     item: pytest.Item
     nextitem: pytest.Item | None
+    allowed: tuple[Pattern, ...]
     passed: bool = False
+    suspected: bool = False  # it passed, and something of it is left
     blamed: bool = False
     torn_down: bool = False
     has_fixtures: bool = False  # of its own, or a wider one ends with it: a teardown that acts
     teardown_error: BaseException | None = None
     teardown_began: float = 0.0
     teardown_ended: float = 0.0
-    allowed: tuple[Pattern, ...] = ()
 
 
 class Judge:
     """Watches from before a test's setup until after its teardown.
 
-    Registered when the run begins, after every conftest, so that its ``makereport`` is the
-    outermost: whatever reads a test's report in a fixture's teardown finds it there.
+    A test that has no fixtures and leaves nothing meets three plain hooks: those around each
+    report would cost more than all the rest, and so come with the first need.
     """
 
     def __init__(
@@ -51,18 +52,20 @@ class Judge:
         makers: Makers,
         watches: Sequence[Watch],
         *,
-        root: str,
+        config: pytest.Config,
         note: Callable[[str], None],
     ) -> None:
         self.coroutines: CoroutineWatch | None = None
         self._makers = makers
         self._policy = policy
         self._watches = watches
-        self._root = root
+        self._root = str(config.rootpath)
+        self._plugins = config.pluginmanager
         self._note = note  # for the end of the run
         self._trial: Trial | None = None
         self._tests = 0
         self._replaying = False
+        self._bench: list[Verdict] = []
         self._wider: dict[int, ExitStack] = {}
 
     @property
@@ -77,24 +80,43 @@ class Judge:
             return True
         return self._policy.level(self._describe(trial, dropped), trial.allowed) is Level.OFF
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(
-        self, item: pytest.Item, nextitem: pytest.Item | None
-    ) -> Generator[None, object, object]:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """Take the world before the test as given."""
+        self._end()
         self._tests += 1
-        self._trial = Trial(item, nextitem, allowed=_marked(item))
+        self._trial = Trial(item, nextitem, _marked(item))
         self._makers.current = self._tests
         for watch in self._watches:
             watch.begin(self._tests)
         if self.coroutines is not None:
             self.coroutines.begin(self._tests)
-        try:
-            return (yield)
-        finally:
-            if self.coroutines is not None:
-                self.coroutines.end(looked=self._trial.passed)
-            self._trial = None
+
+    def pytest_runtest_logfinish(self) -> None:
+        """Let the test go."""
+        self._end()
+
+    def leave(self) -> None:
+        """Judge no more."""
+        self._end()
+        for plugin in (self, *self._bench):
+            self._plugins.unregister(plugin)
+
+    def sit(self) -> None:
+        """Look at reports too: from the first test on that something may be said about."""
+        if not self._bench:
+            self._bench.append(Verdict(self))
+            self._plugins.register(self._bench[0], "proxmox-hygiene-verdict")
+
+    def _end(self) -> None:
+        trial = self._trial
+        if trial is None:
+            return
+        if not trial.passed:
+            self._set_back(trial)
+        if self.coroutines is not None:
+            self.coroutines.end(looked=trial.passed)
+        self._trial = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
@@ -106,8 +128,8 @@ class Judge:
             return (yield)
         is_runner = fixturedef.argname.endswith("_scoped_runner")  # pytest-asyncio's
         if fixturedef.scope == "function":
-            trial.has_fixtures |= not is_runner
             if not is_runner:
+                self._has_fixtures(trial)
                 return (yield)
             owner, self._makers.current = self._makers.current, OUTSIDE
             try:
@@ -126,23 +148,44 @@ class Judge:
         if self._wider and (stack := self._wider.pop(id(fixturedef), None)) is not None:
             stack.close()
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Judge a phase as soon as it is over."""
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        """Look at what a test left that passed: one that raised never comes here."""
+        trial = self._trial
+        if trial is None or trial.item is not item or getattr(item, "_excinfo", None):
+            return  # a failed unittest does not raise: it leaves its failure there
+        if self._suspects():
+            trial.suspected = True
+            self.sit()
+        else:
+            trial.passed = True
+
+    def pytest_exception_interact(self) -> None:
+        """Look at the teardown of a failed test, which may be run again."""
+        self.sit()
+
+    def before_report(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """Judge what went away in a phase that is over, and the teardown."""
         trial = self._trial
         if trial is None or trial.item is not item or self._replaying:
-            return (yield)
+            return
         if call.when == "teardown":
             self._judge_teardown(trial, call)
-            report = yield
-        else:
-            self._judge_dropped(trial, call)
-            report = yield
-            if call.when == "call" and report.outcome == "passed":
-                report = self._judge_call(trial, call, report)
-                trial.passed = report.outcome == "passed"
+            return
+        self._judge_dropped(trial, call)
+        if call.excinfo is not None:
+            trial.passed = False
+
+    def after_report(
+        self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
+    ) -> pytest.TestReport:
+        """Return the report of a suspected test's call, which may be another one now."""
+        trial = self._trial
+        if trial is None or trial.item is not item or self._replaying or call.when != "call":
+            return report
+        if trial.suspected and report.outcome == "passed":
+            report = self._judge_suspected(trial, call, report)
+            trial.passed = report.outcome == "passed"
         return report
 
     def _judge_dropped(self, trial: Trial, call: pytest.CallInfo[None]) -> None:
@@ -150,7 +193,7 @@ class Judge:
         if self.coroutines is not None and (dropped := self.coroutines.take_dropped()):
             self._settle(trial, call, [self._describe(trial, one) for one in dropped])
 
-    def _judge_call(
+    def _judge_suspected(
         self, trial: Trial, call: pytest.CallInfo[None], report: pytest.TestReport
     ) -> pytest.TestReport:
         """Look again without the test's own fixtures, where something is left.
@@ -158,8 +201,6 @@ class Judge:
         They are taken down before the report is out, so that the test has one outcome: what
         a fixture cleans up is no offence, and what is left fails the test itself.
         """
-        if not self._suspects():
-            return report
         self._tear_down(trial)
         self._settle(trial, call, [*self._dropped_early(trial), *self._left(trial)])
         if call.excinfo is None:
@@ -284,14 +325,38 @@ class Judge:
     def _leave(self, fixturedef: pytest.FixtureDef[Any]) -> None:
         """A wider fixture is about to be taken down: what it does is no test's doing."""
         if self._trial is not None:
-            self._trial.has_fixtures = True
+            self._has_fixtures(self._trial)
         stack = self._wider[id(fixturedef)] = ExitStack()
         stack.enter_context(self._outside())
+
+    def _has_fixtures(self, trial: Trial) -> None:
+        trial.has_fixtures = True
+        self.sit()
 
     def _meet_loop(self, runner: Any) -> None:
         for watch in self._watches:
             if (meet := getattr(watch, "knows", None)) is not None:
                 meet(runner.get_loop())
+
+
+class Verdict:
+    """Has the judge look at the reports of each phase.
+
+    Registered after every conftest, so that it is the outermost: whatever reads a test's report
+    in a fixture's teardown finds it there.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Judge before any plugin speaks, and the call once every plugin has had its say."""
+        self._judge.before_report(item, call)
+        report = yield
+        return self._judge.after_report(item, call, report)
 
 
 def _marked(item: pytest.Item) -> tuple[Pattern, ...]:

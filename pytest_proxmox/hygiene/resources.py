@@ -71,7 +71,8 @@ class Creations(Generic[T]):
 
     def begin(self, test: int) -> None:
         """Forget what earlier tests made: it was judged."""
-        self.made = []
+        if self.made:
+            self.made = []
 
     def outside(self) -> AbstractContextManager[None]:
         """Return a context in which what is made belongs to no test."""

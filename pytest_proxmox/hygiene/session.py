@@ -34,7 +34,7 @@ def watching(config: pytest.Config) -> Iterator[None]:
             raise pytest.UsageError(str(exc)) from exc
         if judge.looks:
             config.pluginmanager.register(judge, "proxmox-hygiene")
-            stack.callback(config.pluginmanager.unregister, judge)
+            stack.callback(judge.leave)
         yield
 
 
@@ -42,14 +42,13 @@ def _put_in_place(config: pytest.Config, stack: ExitStack) -> Judge:
     rules = settings.policy(config)
     makers = Makers()
     watches = _watches(config, rules, makers)
-    judge = Judge(
-        rules, makers, watches, root=str(config.rootpath), note=Invocation.of(config).notes.append
-    )
+    notes = Invocation.of(config).notes
+    judge = Judge(rules, makers, watches, config=config, note=notes.append)
     for watch in watches:
         watch.install()
         stack.callback(watch.uninstall)
     if rules.watches("coroutine") and coroutines.works_here():
-        watched = judge.coroutines = CoroutineWatch(judge.allows)
+        watched = judge.coroutines = CoroutineWatch(judge.allows, judge.sit)
         watched.install()
         stack.callback(watched.uninstall)
     return judge

@@ -19,7 +19,8 @@ Variables = dict[Any, Any]
 class EnvironWatch:
     """Environment variables. What was left changed is set back, so that one test pays for it.
 
-    Compared as the operating system has them: decoding 50 variables costs 30 times as much.
+    They are compared only after ``os.environ`` was written to, which is noted; and as the
+    operating system has them: decoding 50 variables costs 30 times as much.
     """
 
     sets_back = True
@@ -27,6 +28,8 @@ class EnvironWatch:
     def install(self) -> None:
         """Note where a variable is set or deleted."""
         self._trails: dict[str, Trail] = {}
+        self._environ = os.environ
+        self._given = self._variables()
         self._set, self._delete = os._Environ.__setitem__, os._Environ.__delitem__
         setter, deleter, trails = self._set, self._delete, self._trails
 
@@ -50,30 +53,33 @@ class EnvironWatch:
 
     def begin(self, test: int) -> None:
         """Take the variables as they are."""
-        self._trails.clear()
-        self._given = _variables()
+        if self._trails:
+            self._trails.clear()
+            self._given = self._variables()
 
     @contextmanager
     def outside(self) -> Iterator[None]:
         """Take over what a wider fixture changes."""
-        before = _variables()
+        before = self._variables()
         try:
             yield
         finally:
-            for key, (_, value) in _differences(before, _variables()).items():
+            for key, (_, value) in _differences(before, self._variables()).items():
                 _put(self._given, key, value)
 
     def suspects(self) -> bool:
         """Return whether a variable differs."""
-        now = _variables()
-        for key in _CURRENT_TEST_KEYS:  # the rest is then equal as a rule, which is quickly seen
-            _put(self._given, key, now.get(key))
-        return now != self._given and bool(_differences(self._given, now))
+        if os.environ is not self._environ:
+            return True
+        return bool(self._trails) and bool(_differences(self._given, self._variables()))
 
     def offences(self) -> Sequence[Offence]:
         """Return the changed variables, by name only: values hold secrets. Sets them back."""
         offences = []
-        for key, (old, new) in _differences(self._given, _variables()).items():
+        if os.environ is not self._environ:
+            os.environ = self._environ  # noqa: B003 - the object itself, which a test replaced
+            offences.append(Offence("environ", "os.environ", "os.environ was replaced"))
+        for key, (old, new) in _differences(self._given, self._variables()).items():
             name = os.fsdecode(key)
             trail = self._trails.get(name)
             if trail is not None and trail.is_anybodys:
@@ -90,6 +96,10 @@ class EnvironWatch:
             )
             _restore(name, old)
         return offences
+
+    def _variables(self) -> Variables:
+        data: Variables = self._environ._data  # type: ignore[attr-defined]
+        return data.copy()
 
 
 class CwdWatch:
@@ -141,11 +151,6 @@ class CwdWatch:
             self._original(self._given)
         what = f"the working directory was changed from {self._given} to {now}"
         return [Offence("cwd", now, what, self._trail.place if self._trail else None)]
-
-
-def _variables() -> Variables:
-    data: Variables = os.environ._data  # type: ignore[attr-defined]
-    return data.copy()
 
 
 def _differences(before: Mapping[Any, Any], now: Mapping[Any, Any]) -> dict[Any, tuple[Any, Any]]:

@@ -54,9 +54,10 @@ class TaskWatch:
 
     def begin(self, test: int) -> None:
         """Take what is pending as given."""
-        self._cancelled = []
-        if tasks := self._all():
-            self._given.update(tasks)
+        if self._cancelled:
+            self._cancelled = []
+        if self._has_tasks():
+            self._given.update(self._all())
 
     @contextmanager
     def outside(self) -> Iterator[None]:
@@ -76,7 +77,7 @@ class TaskWatch:
 
     def suspects(self) -> bool:
         """Return whether a task of this test is pending."""
-        return bool(self._cancelled or self._left())
+        return bool(self._cancelled) or (self._has_tasks() and bool(self._left()))
 
     def offences(self) -> Sequence[Offence]:
         """Return the tasks that were cancelled by the end of their loop, or are pending still."""
@@ -105,11 +106,18 @@ class TaskWatch:
             if task not in self._given and not _is_housekeeping(task)
         ]
 
+    def _has_tasks(self) -> bool:
+        """Whether there may be any: nearly always there are none, which is quickly seen."""
+        for tasks in self._registers:
+            if tasks.data:
+                return True
+        return not self._registers
+
     def _all(self) -> list[Task]:
         found: list[Task] = []
         for tasks in self._registers:
-            if tasks.data:  # asked of the set in the WeakSet: nearly always there are none
-                found += tasks
+            # its own iterator guards itself, which costs more than the few tasks there are
+            found += [task for ref in tuple(tasks.data) if (task := ref()) is not None]
         if not self._registers:
             for loop in tuple(self._loops):
                 found += asyncio.all_tasks(loop)
