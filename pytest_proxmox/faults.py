@@ -52,6 +52,18 @@ CONDITIONS: Final = (
 )
 EFFECTS: Final = (*REQUEST_EFFECTS, *TASK_EFFECTS, *CONDITIONS)
 PHASES: Final = ("before", "after")
+_NUMBER: Final = (int, float)
+_WHOLE: Final = (int, type(None))
+_KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {  # of a rule's values that are no texts
+    "vmid": _WHOLE,
+    "nth": _WHOLE,
+    "times": _WHOLE,
+    "status": _WHOLE,
+    "seed": int,
+    "probability": _NUMBER,
+    "seconds": _NUMBER,
+    "jitter": _NUMBER,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +116,11 @@ class FaultRule:
             raise InvalidValue(
                 "fault rule has no effect", origin=origin, hint=f"One of {', '.join(EFFECTS)}"
             )
+        for name, value in data.items():
+            if not isinstance(value, _KINDS.get(name, str)) or isinstance(value, bool):
+                raise InvalidValue(
+                    f"fault rule: {name} {value!r} is of the wrong kind", origin=origin
+                )
         rule = cls(**data)
         rule.check(origin)
         return rule

@@ -252,13 +252,16 @@ def has_system(sim: Simulator, guest: Guest) -> bool:
     return False
 
 
-def is_described(config: Mapping[str, Any]) -> bool:
-    """Return whether anything at all was said of a VM besides its VMID.
+def can_start(config: Mapping[str, Any], *, kvm: bool | None) -> bool:
+    """Return whether QEMU starts for a VM on a node with ``kvm``, or with none of it.
 
-    QEMU does not start for one of which nothing was (golden 10 seq 31). What kept it there is not
-    known for sure, the node had no hardware virtualisation; a VM that has so much as a name starts.
+    The recorded node had no KVM (golden 10 seq 32), and all its VMs but one said ``kvm: 0``. A
+    world that says nothing of it is taken for that node where that one VM was concerned, of which
+    nothing had been said but its VMID; whatever else a VM has is a reason to let it start.
     """
-    return bool(config.keys() - _MADE_BY_PVE)
+    if kvm is None:
+        return bool(config.keys() - _MADE_BY_PVE)
+    return kvm or not config.get("kvm", 1)
 
 
 def cloudinit_values(guest: Guest, config: Mapping[str, Any] = EMPTY) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def fill(sim: Simulator, world: World) -> None:
             node["online"],
             sim.clock.now() - UPTIME_AT_START_S,
             number,
+            kvm=node["kvm"],
         )
     for name, storage in data["storages"].items():
         state.storages[name] = _storage(name, storage)
@@ -76,6 +77,13 @@ def fill(sim: Simulator, world: World) -> None:
         state.ha[sid] = resource
     for guest in data["guests"]:
         _put_guest(sim, guest)
+    arm(sim, world)
+
+
+def arm(sim: Simulator, world: World) -> None:
+    """Put the fault rules of a world in force."""
+    for rule in world.data["faults"]:
+        sim.faults.add(**rule)
 
 
 def _storage(name: str, data: Mapping[str, Any]) -> Storage:

@@ -182,6 +182,7 @@ class Simulator:
         with self.lock:
             self.restore(self._fresh)
             self.faults.clear()
+            populate.arm(self, self.world)
             self.calls.clear()
 
     def count(self, name: str, *, start: int = 1, step: int = 1) -> int:

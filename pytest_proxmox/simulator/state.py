@@ -54,7 +54,11 @@ def _slots(kind: type[DataclassInstance]) -> tuple[tuple[str, Any], ...]:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A cluster node; ``online`` is False while it is cut off."""
+    """A cluster node; ``online`` is False while it is cut off.
+
+    ``kvm`` says whether its processor helps VMs; without that only those start that have
+    ``kvm: 0``. Where it is None nobody said: the node is taken for the recorded one.
+    """
 
     name: str
     maxcpu: int
@@ -65,6 +69,7 @@ class Node:
     boot_time: float = 0.0
     nodeid: int = 1
     settings: Mapping[str, Any] = EMPTY
+    kvm: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from pytest_proxmox.errors import InvalidValue, WorldError
+from pytest_proxmox.faults import FaultRule
 from pytest_proxmox.simulator.state import GIB
 from pytest_proxmox.values import NodeName, Vmid, Volid
 
@@ -34,6 +35,7 @@ _KEYS: Final = (
     "groups",
     "acls",
     "ha",
+    "faults",
 )
 
 
@@ -139,6 +141,10 @@ class _Reader:
             "ha": self._each("ha", world, self._plain),
             "workloads": self._each("workloads", world, self._workload),
             "downloads": self._each("downloads", world, self._plain),
+            "faults": [
+                self._fault(f"faults[{n}]", rule)
+                for n, rule in enumerate(self.array("faults", world.get("faults", [])))
+            ],
         }
 
     # --- the parts ----------------------------------------------------------------------------
@@ -154,13 +160,14 @@ class _Reader:
         except InvalidValue as exc:
             raise self.fail(where, exc.what, exc.hint) from exc
         node = self.mapping(where, value)
-        self._known(where, node, ("maxcpu", "maxmem", "bridges", "address", "online"))
+        self._known(where, node, ("maxcpu", "maxmem", "bridges", "address", "online", "kvm"))
         return {
             "maxcpu": self._positive(f"{where}.maxcpu", node.get("maxcpu", 4)),
             "maxmem": self._positive(f"{where}.maxmem", node.get("maxmem", 16 * GIB)),
             "bridges": self._strings(f"{where}.bridges", "", node.get("bridges", ["vmbr0"])),
             "address": self._of(f"{where}.address", node.get("address", ""), str),
             "online": bool(self._of(f"{where}.online", node.get("online", True), bool)),
+            "kvm": None if node.get("kvm") is None else self._of(f"{where}.kvm", node["kvm"], bool),
         }
 
     def _storage(self, where: str, name: str, value: Any) -> dict[str, Any]:
@@ -260,6 +267,14 @@ class _Reader:
             self._of(f"{where}.{key}", acl.get(key), str)
         return {"type": "user", "propagate": 1, **acl}
 
+    def _fault(self, where: str, value: Any) -> dict[str, Any]:
+        rule = dict(self.mapping(where, value))
+        try:
+            FaultRule.parse(rule)
+        except InvalidValue as exc:
+            raise self.fail(where, exc.what, exc.hint) from exc
+        return rule
+
     # --- the kinds of value -------------------------------------------------------------------
 
     def _each(
@@ -315,11 +330,14 @@ def _template_volume(size: int = 3_000_000) -> dict[str, Any]:
     return {"volid": TEMPLATE, "size": size, "ostype": "alpine"}
 
 
+_NODE: Final = {"maxcpu": 8, "maxmem": 32 * GIB, "bridges": ["vmbr0"], "kvm": True}
+
+
 def _single() -> dict[str, Any]:
     return {
         "version": VERSION,
         "cluster": None,
-        "nodes": {"pve": {"maxcpu": 8, "maxmem": 32 * GIB, "bridges": ["vmbr0"]}},
+        "nodes": {"pve": dict(_NODE)},
         "storages": {
             "local": {
                 "type": "dir",
@@ -351,9 +369,8 @@ def _cluster() -> dict[str, Any]:
         "size": 2000 * GIB,
         "shared": True,
     }
-    node = {"maxcpu": 8, "maxmem": 32 * GIB, "bridges": ["vmbr0"]}
     return single | {
         "cluster": "pytest",
-        "nodes": {name: dict(node) for name in ("pve1", "pve2", "pve3")},
+        "nodes": {name: dict(_NODE) for name in ("pve1", "pve2", "pve3")},
         "storages": single["storages"] | {"shared": shared},
     }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_proxmox.simulator.simulator import Simulator
+from pytest_proxmox.simulator.world import World
+
 from .client import Client
 from .machine_room import GIB, QEMU, VM, config, create, login, power, status, volumes
 
@@ -33,10 +36,21 @@ def test_a_started_vm_runs(running: Client) -> None:
     assert found["nics"] == {"tap100i0": {"netin": 0, "netout": 0}}
 
 
-def test_a_vm_of_which_nothing_was_said_does_not_start(pve: Client) -> None:
+def test_a_vm_of_which_nothing_was_said_starts() -> None:
+    pve = Client.login(Simulator(World.preset("single")))
     create(pve, 101)
+    assert power(pve, "start", 101) == "OK"
+
+
+def test_a_node_without_kvm_starts_only_vms_that_do_not_want_it() -> None:
+    nodes = {"pve": {"kvm": False}}
+    world = World.parse({**World.preset("single").data, "nodes": nodes}, origin="test")
+    pve = Client.login(Simulator(world))
+    create(pve, 101)
+    create(pve, 102, kvm=0)
     assert power(pve, "start", 101) == "start failed: QEMU exited with code 1"
     assert status(pve, 101)["status"] == "stopped"
+    assert power(pve, "start", 102) == "OK"
 
 
 def test_starting_twice_fails_in_the_task(running: Client) -> None:

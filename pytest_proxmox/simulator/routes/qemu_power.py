@@ -152,8 +152,8 @@ def begin_start(sim: Simulator, task: Task) -> Begun:
     for drive in machines.drives(guest.config):
         if drive.volid is not None:
             require_volume(sim, drive.volid, guest.node)
-    if not machines.is_described(guest.config):
-        raise TaskDied("start failed: QEMU exited with code 1")
+    if not machines.can_start(guest.config, kvm=sim.state.nodes[guest.node].kvm):
+        raise TaskDied("start failed: QEMU exited with code 1")  # golden 10 seq 31
     known = sim.state.nodes[guest.node].bridges
     for key in filter(machines.NET.fullmatch, guest.config):
         bridge = machines.parse(key, str(guest.config[key])).get("bridge")

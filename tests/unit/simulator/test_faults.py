@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_proxmox.errors import InvalidValue
+from pytest_proxmox.errors import InvalidValue, WorldError
 from pytest_proxmox.faults import CATALOGUE, FaultRule, FaultRules, path_pattern
 from pytest_proxmox.simulator.simulator import Simulator
 from pytest_proxmox.simulator.wire import Request
@@ -224,3 +224,36 @@ def test_reset_ends_all_rules(sim: Simulator, pve: Client) -> None:
     sim.faults.fail(error="no-quorum")
     sim.reset()
     assert pve.get("/version").status == 200
+
+
+# --- rules that a world brings ------------------------------------------------------------------
+
+
+def broken_world(*rules: dict[str, Any]) -> World:
+    return World.parse({**World.preset("single").data, "faults": list(rules)}, origin="lab.json")
+
+
+def test_the_rules_of_a_world_are_in_force_from_the_start_and_after_a_reset() -> None:
+    sim = Simulator(broken_world({"effect": "error", "path": "/version", "error": "no-quorum"}))
+    assert Client.login(sim).get("/version").status == 500
+    sim.faults.clear()
+    assert Client.login(sim).get("/version").status == 200
+    sim.reset()
+    assert Client.login(sim).get("/version").status == 500
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        pytest.param({"effect": "boom"}, r'faults\[0\]: .*"boom" is not known', id="effect"),
+        pytest.param(
+            {"effect": "drop", "nth": "two"}, r"nth 'two' is of the wrong kind", id="kind"
+        ),
+        pytest.param({"effect": "drop", "when": 1}, r'unknown key "when"', id="key"),
+    ],
+)
+def test_a_wrong_rule_of_a_world_is_reported_with_its_place(
+    rule: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(WorldError, match=text):
+        broken_world(rule)
