@@ -9,7 +9,7 @@ there is: ten guests or ten thousand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 K = TypeVar("K")
@@ -23,26 +23,34 @@ class Table(dict[K, V], Generic[K, V]):
     """A dictionary whose changes its store can take back. Values must be immutable.
 
     ``version`` grows with every change, taken back or not: what was made from a table is still
-    good while its version is the same.
+    good while its version is the same. ``on_change`` is told each change: the key, what was
+    there, what is there now; None stands for nothing.
     """
 
-    __slots__ = ("_name", "_store", "version")
+    __slots__ = ("_name", "_store", "on_change", "version")
 
     def __init__(self, name: str, store: Store) -> None:
         super().__init__()
         self._name = name
         self._store = store
         self.version = 0
+        self.on_change: Callable[[K, V | None, V | None], None] | None = None
 
     def __setitem__(self, key: K, value: V) -> None:
-        self._store.note(self._name, key, self.get(key, _ABSENT))
+        before = self.get(key, _ABSENT)
+        self._store.note(self._name, key, before)
         self.version += 1
         super().__setitem__(key, value)
+        if self.on_change is not None:
+            self.on_change(key, _or_none(before), value)
 
     def __delitem__(self, key: K) -> None:
-        self._store.note(self._name, key, self[key])
+        before = self[key]
+        self._store.note(self._name, key, before)
         self.version += 1
         super().__delitem__(key)
+        if self.on_change is not None:
+            self.on_change(key, before, None)
 
     def pop(self, key: K, default: Any = None) -> Any:
         """Remove ``key`` and return its value, or ``default`` where it is not there."""
@@ -67,7 +75,13 @@ class Table(dict[K, V], Generic[K, V]):
             super().pop(key, None)
         else:
             super().__setitem__(key, value)
+        if self.on_change is not None:
+            self.on_change(key, _or_none(before), _or_none(value))
         return before
+
+
+def _or_none(value: Any) -> Any:
+    return None if value is _ABSENT else value
 
 
 class _Snapshot:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator.state import EMPTY, GIB, MIB, Storage, Volume
+from pytest_proxmox.simulator.volume_index import VolumeIndex
 from pytest_proxmox.simulator.wire import PveError
 
 if TYPE_CHECKING:
@@ -81,6 +83,8 @@ class Volumes:
     def __init__(self, sim: Simulator) -> None:
         self._sim = sim
         self._table = sim.state.volumes
+        self._index = VolumeIndex()
+        self._table.on_change = self._index.follow
 
     # --- storages ---------------------------------------------------------------------------
 
@@ -117,19 +121,14 @@ class Volumes:
     def listing(self, storage: Storage, node: str) -> Iterator[Volume]:
         """Yield the volumes of a storage as seen from a node, by name."""
         place = self.node_of(storage, node)
-        prefix = f"{storage.name}:"
-        found = [v for (n, v), _ in self._table.items() if n == place and v.startswith(prefix)]
-        for volid in sorted(found):
-            yield self._table[place, volid]
+        for key in self._index.on_storage(place, storage.name):
+            yield self._table[key]
 
     def of_guest(self, vmid: int, node: str) -> list[Volume]:
         """Return the disks that belong to a guest, on every storage, by name."""
-        found = [
-            volume
-            for (place, _), volume in self._table.items()
-            if volume.vmid == vmid and place in ("", node) and volume.content != "backup"
-        ]
-        return sorted(found, key=lambda volume: volume.volid)
+        found = [self._table[key] for key in self._index.of_guest(vmid) if key[0] in ("", node)]
+        disks = [volume for volume in found if volume.content != "backup"]
+        return sorted(disks, key=lambda volume: volume.volid)
 
     def put(self, volume: Volume) -> Volume:
         """Store a volume, new or changed."""
@@ -142,17 +141,14 @@ class Volumes:
 
     def free_name(self, storage: Storage, node: str, vmid: int, *, fmt: str, base: bool) -> str:
         """Return the first disk name of a guest that is not taken on a storage."""
-        number = 0
-        while True:
-            name = disk_name(storage, vmid, number, fmt, base=base)
-            stem = name.rpartition("/")[2].partition(".")[0].partition("-")[2]
-            if not any(
-                volume.vmid == vmid
-                and volume.name.rpartition("/")[2].partition(".")[0].partition("-")[2] == stem
-                for volume in self.listing(storage, node)
-            ):
-                return name
-            number += 1
+        place = self.node_of(storage, node)
+        taken = {
+            _stem(volid.partition(":")[2])
+            for where, volid in self._index.of_guest(vmid)
+            if where == place and volid.partition(":")[0] == storage.name
+        }
+        names = (disk_name(storage, vmid, number, fmt, base=base) for number in count())
+        return next(name for name in names if _stem(name) not in taken)
 
     def allocate(
         self,
@@ -196,7 +192,7 @@ class Volumes:
 
     def usage(self, storage: Storage, node: str) -> tuple[int, int]:
         """Return the used and the available bytes of a storage as seen from a node."""
-        taken = sum(volume.used for volume in self.listing(storage, node))
+        taken = self._index.used(self.node_of(storage, node), storage.name)
         base = storage.size - storage.avail if storage.avail is not None else 0
         used = storage.size if self._sim.faults.is_full(storage.name) else base + taken
         used = min(used, storage.size)
@@ -229,14 +225,13 @@ class Volumes:
 
     def children(self, volume: Volume) -> list[Volume]:
         """Return the linked clones of a base volume."""
-        return [
-            other
-            for other in self._table.values()
-            if other.parent is not None
-            and other.storage == volume.storage
-            and other.node == volume.node
-            and other.parent == volume.name
-        ]
+        found = self._index.children(volume.node, volume.storage, volume.name)
+        return [self._table[key] for key in found]
+
+
+def _stem(name: str) -> str:
+    """Return what is the same of a disk and a base of one number: ``100-disk-0``."""
+    return name.rpartition("/")[2].partition(".")[0].partition("-")[2]
 
 
 def disk_name(storage: Storage, vmid: int, number: int, fmt: str, *, base: bool = False) -> str:
