@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator.quorum import is_quorate
-from pytest_proxmox.simulator.state import Guest
+from pytest_proxmox.simulator.state import EMPTY, Guest, Task, altered
 from pytest_proxmox.simulator.tasks import TaskDied
 from pytest_proxmox.simulator.wire import PveError
 from pytest_proxmox.values import GuestKind
@@ -23,6 +23,12 @@ def lock_file(kind: GuestKind, vmid: int) -> str:
     if kind == "lxc":
         return f"/run/lock/lxc/pve-config-{vmid}.lock"
     return f"/var/lock/qemu-server/lock-{vmid}.conf"
+
+
+def start(call: Call, kind: GuestKind, worker: str, **args: Any) -> str:
+    """Start a task on the guest in a call's path, under the lock of its configuration."""
+    vmid = call.params["vmid"]
+    return call.start(worker, vmid, args={"vmid": vmid, **args}, lock=lock_file(kind, vmid))
 
 
 def missing(node: str, kind: GuestKind, vmid: int) -> str:
@@ -168,3 +174,33 @@ def mac_address(sim: Simulator) -> str:
     """Return a fresh MAC address with Proxmox's own prefix."""
     number = sim.count("mac", start=0x8F06B9, step=0x1D3)
     return "BC:24:11:" + ":".join(f"{number >> shift & 0xFF:02X}" for shift in (16, 8, 0))
+
+
+def require_volume(sim: Simulator, volid: str, node: str) -> None:
+    """End a worker that needs a volume which cannot be used.
+
+    Raises:
+        TaskDied: the storage does not exist or is disabled, or the volume does not exist.
+    """
+    try:
+        sim.volumes.storage(volid.partition(":")[0])
+    except PveError as exc:
+        raise TaskDied(exc.message) from exc
+    if sim.volumes.find(volid, node) is None:
+        raise TaskDied(f"volume '{volid}' does not exist")
+
+
+def complete_clone(sim: Simulator, task: Task, *, lock: str) -> None:
+    """Unlock a clone, give it the volumes that were made for it, and put it into its pool.
+
+    Raises:
+        TaskDied: somebody removed it, or its lock.
+    """
+    target = sim.state.guests.get(task.args["newid"])
+    if target is None or target.lock != lock:
+        raise TaskDied(f"clone failed: Lost '{lock}' config lock, aborting.")
+    config = target.with_config(target.extra["entries"], remove=("lock",))
+    sim.put_guest(altered(config, extra=EMPTY))
+    pool = task.args["pool"]
+    if pool and pool in sim.state.pools:
+        sim.state.members[target.vmid] = pool

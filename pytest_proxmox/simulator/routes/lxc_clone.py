@@ -10,7 +10,6 @@ from pytest_proxmox.simulator import containers, guests
 from pytest_proxmox.simulator.family import Call, Family
 from pytest_proxmox.simulator.quorum import require_ready
 from pytest_proxmox.simulator.routes.lxc_create import UNPACK_BYTES_PER_S
-from pytest_proxmox.simulator.routes.lxc_power import require_volume
 from pytest_proxmox.simulator.state import EMPTY, Guest, Task, Volume
 from pytest_proxmox.simulator.tasks import Begun, TaskDied, Worker
 from pytest_proxmox.simulator.volumes import ability
@@ -159,7 +158,7 @@ def _copy(
 ) -> tuple[str, Volume]:
     """Make one volume of the clone and return its entry and the volume."""
     volid = str(values["volume"])
-    require_volume(sim, volid, source.node)
+    guests.require_volume(sim, volid, source.node)
     original = sim.volumes.find(volid, source.node)
     if original is None:
         raise TaskDied(f"volume '{volid}' does not exist")
@@ -211,14 +210,7 @@ def _undo(sim: Simulator, task: Task) -> None:
 
 def finish_clone(sim: Simulator, task: Task) -> tuple[str, ...]:
     """Unlock both, and give the clone its volumes and its pool."""
-    target = sim.state.guests.get(task.args["newid"])
-    if target is None or target.lock != "create":
-        raise TaskDied("clone failed: Lost 'create' config lock, aborting.")
-    config = target.with_config(target.extra["entries"], remove=("lock",))
-    sim.put_guest(replace(config, extra=EMPTY))
-    pool = task.args["pool"]
-    if pool and pool in sim.state.pools:
-        sim.state.members[target.vmid] = pool
+    guests.complete_clone(sim, task, lock="create")
     _unlock(sim, task.args["vmid"])
     return ()
 

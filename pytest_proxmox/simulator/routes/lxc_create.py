@@ -18,25 +18,6 @@ if TYPE_CHECKING:
     from pytest_proxmox.simulator.simulator import Simulator
 
 FAMILY: Final = Family()
-NOT_CONFIG: Final = frozenset(
-    [
-        "vmid",
-        "node",
-        "ostemplate",
-        "storage",
-        "pool",
-        "force",
-        "restore",
-        "start",
-        "unique",
-        "password",
-        "ssh-public-keys",
-        "bwlimit",
-        "ignore-unpack-errors",
-        "rootfs",
-        "ha-managed",
-    ]
-)
 UNPACK_BYTES_PER_S: Final = 60 * MIB  # what the recorded node unpacked
 KIB: Final = 1024
 
@@ -128,7 +109,7 @@ def _args(call: Call, fresh: list[containers.NewMount], kept: Mapping[str, str])
     config = {
         key: value
         for key, value in params.items()
-        if key not in NOT_CONFIG and not containers.MOUNT.fullmatch(key)
+        if key not in restore.NOT_CONFIG and not containers.MOUNT.fullmatch(key)
     }
     return {
         "config": config,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import containers, guests
 from pytest_proxmox.simulator.family import Call, Family
-from pytest_proxmox.simulator.quorum import is_online, require_ready
-from pytest_proxmox.simulator.routes.lxc_power import power_off, power_on, require_volume
-from pytest_proxmox.simulator.routes.qemu_migrate import (
+from pytest_proxmox.simulator.migration import (
     SAME_STORAGE,
     check_storages,
     storage_for,
+    traveller,
 )
+from pytest_proxmox.simulator.routes.lxc_power import power_off, power_on
 from pytest_proxmox.simulator.state import MIB, Guest, Task, Volume
 from pytest_proxmox.simulator.tasks import INTERRUPTED, LOCK_WAIT_S, Begun, NotYet, TaskDied, Worker
 from pytest_proxmox.simulator.volumes import ability
@@ -44,21 +44,19 @@ def preconditions(call: Call) -> dict[str, Any]:
 @FAMILY.post(CT + "/migrate")
 def migrate(call: Call) -> str:
     """Start the move of a container to another node."""
-    params, target = call.params, call.params["target"]
-    require_ready(call.sim)
-    if target == call.node:
-        raise PveError.fields({"target": "target is local node."})
-    if target not in call.state.nodes:
-        raise PveError(500, f"no such cluster node '{target}'")
-    guest = guests.require(call, "lxc")
-    if not is_online(call.sim, target):
-        raise PveError(500, f"node '{target}' is not online")
+    params = call.params
+    guest = traveller(call, "lxc")
     restart, online = bool(params.get("restart")), bool(params.get("online"))
     if guest.running and not (restart or online):
         raise PveError(500, "can't migrate running container without --online or --restart")
     wanted = params.get("target-storage", SAME_STORAGE)
     check_storages(call, wanted)
-    args = {"vmid": guest.vmid, "target": target, "restart": restart, "storages": wanted}
+    args = {
+        "vmid": guest.vmid,
+        "target": params["target"],
+        "restart": restart,
+        "storages": wanted,
+    }
     # not the lock of the configuration: who changes that meanwhile hears of the lock in it
     return call.start("vzmigrate", guest.vmid, args=args, lock=f"pve-migrate-{guest.vmid}")
 
@@ -111,7 +109,7 @@ def _check(sim: Simulator, task: Task, guest: Guest, volid: str) -> int:
     Raises:
         TaskDied: it is not there, has linked clones, or finds no place on the target.
     """
-    require_volume(sim, volid, guest.node)
+    guests.require_volume(sim, volid, guest.node)
     volume = sim.volumes.find(volid, guest.node)
     name = volid.partition(":")[0]
     local = volume is not None and bool(volume.node)

@@ -35,12 +35,7 @@ def _spawn(call: Call, kind: str, **args: Any) -> str:
     skip = guests.skiplock(call) if "skiplock" in call.params else False
     if kind in ("vzstart", "vzstop") and f"ct:{vmid}" in call.state.ha:
         return call.start("ha" + kind[2:], vmid, worker="ha-request", args={"want": kind})
-    return call.start(
-        kind,
-        vmid,
-        args={"vmid": vmid, "skiplock": skip, **args},
-        lock=guests.lock_file("lxc", vmid),
-    )
+    return guests.start(call, "lxc", kind, skiplock=skip, **args)
 
 
 def _require_running(call: Call, what: str = "CT") -> None:
@@ -139,21 +134,7 @@ def check_start(sim: Simulator, guest: Guest) -> None:
     if "arch" not in guest.config:
         raise TaskDied("missing 'arch' - internal error at /usr/share/perl5/PVE/LXC.pm line 729.")
     for volid in containers.volids(_mounted(guest)):
-        require_volume(sim, volid, guest.node)
-
-
-def require_volume(sim: Simulator, volid: str, node: str) -> None:
-    """End a worker that needs a volume which cannot be used.
-
-    Raises:
-        TaskDied: the storage does not exist or is disabled, or the volume does not exist.
-    """
-    try:
-        sim.volumes.storage(volid.partition(":")[0])
-    except PveError as exc:
-        raise TaskDied(exc.message) from exc
-    if sim.volumes.find(volid, node) is None:
-        raise TaskDied(f"volume '{volid}' does not exist")
+        guests.require_volume(sim, volid, guest.node)
 
 
 def _mounted(guest: Guest) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def take(call: Call) -> str:
     if params["snapname"] == CURRENT:
         raise PveError(500, f"unable to use snapshot name '{CURRENT}' (reserved name)")
     args = {"name": params["snapname"], "description": params.get("description", "")}
-    return _spawn(call, "vzsnapshot", **args)
+    return guests.start(call, "lxc", "vzsnapshot", **args)
 
 
 @FAMILY.get(ONE)
@@ -118,20 +118,14 @@ def with_newline(text: str) -> str:
 def roll_back(call: Call) -> str:
     """Put a container back to a snapshot."""
     start = bool(call.params.get("start"))
-    return _spawn(call, "vzrollback", name=call.params["snapname"], start=start)
+    return guests.start(call, "lxc", "vzrollback", name=call.params["snapname"], start=start)
 
 
 @FAMILY.delete(ONE)
 def remove(call: Call) -> str:
     """Delete a snapshot."""
     force = bool(call.params.get("force"))
-    return _spawn(call, "vzdelsnapshot", name=call.params["snapname"], force=force)
-
-
-def _spawn(call: Call, kind: str, **args: Any) -> str:
-    vmid = call.params["vmid"]
-    lock = guests.lock_file("lxc", vmid)
-    return call.start(kind, vmid, args={"vmid": vmid, **args}, lock=lock)
+    return guests.start(call, "lxc", "vzdelsnapshot", name=call.params["snapname"], force=force)
 
 
 # --- the workers --------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from pytest_proxmox.simulator.drives import NewDrive
 from pytest_proxmox.simulator.family import Call, Family
 from pytest_proxmox.simulator.machines import Drive
 from pytest_proxmox.simulator.quorum import require_ready
-from pytest_proxmox.simulator.routes.lxc_power import require_volume
 from pytest_proxmox.simulator.routes.qemu import require_snapshot
 from pytest_proxmox.simulator.routes.qemu_power import writable
 from pytest_proxmox.simulator.state import EMPTY, MIB, Guest, Storage, Task, Volume
@@ -156,7 +155,7 @@ def begin_clone(sim: Simulator, task: Task) -> Begun:
 def _copy(sim: Simulator, task: Task, target: Guest, drive: Drive) -> tuple[Drive, list[str]]:
     """Make one disk of the clone and return its drive and what that logs."""
     source = sim.state.guests[task.args["vmid"]]
-    require_volume(sim, drive.file, source.node)
+    guests.require_volume(sim, drive.file, source.node)
     original = sim.volumes.find(drive.file, source.node)
     if original is None:
         raise TaskDied(f"volume '{drive.file}' does not exist")
@@ -239,14 +238,7 @@ def _undo(sim: Simulator, task: Task) -> None:
 
 def finish_clone(sim: Simulator, task: Task) -> tuple[str, ...]:
     """Unlock the clone, give it its disks, and put it into its pool."""
-    target = sim.state.guests.get(task.args["newid"])
-    if target is None or target.lock != "clone":
-        raise TaskDied("clone failed: Lost 'clone' config lock, aborting.")
-    config = target.with_config(target.extra["entries"], remove=("lock",))
-    sim.put_guest(replace(config, extra=EMPTY))
-    pool = task.args["pool"]
-    if pool and pool in sim.state.pools:
-        sim.state.members[target.vmid] = pool
+    guests.complete_clone(sim, task, lock="clone")
     return ()
 
 

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_proxmox.simulator import drives, guests, machines, sharing
 from pytest_proxmox.simulator.destroy import ha_sid
 from pytest_proxmox.simulator.family import Call, Family
-from pytest_proxmox.simulator.lists import split
 from pytest_proxmox.simulator.machines import Drive
-from pytest_proxmox.simulator.quorum import is_online, require_ready
-from pytest_proxmox.simulator.routes.lxc_power import require_volume
+from pytest_proxmox.simulator.migration import (
+    SAME_STORAGE,
+    check_storages,
+    storage_for,
+    traveller,
+)
+from pytest_proxmox.simulator.quorum import is_online
 from pytest_proxmox.simulator.routes.qemu_power import writable
 from pytest_proxmox.simulator.state import MIB, Guest, Task, Volume
 from pytest_proxmox.simulator.tasks import INTERRUPTED, Begun, TaskDied, Worker
@@ -30,7 +34,6 @@ FAMILY: Final = Family()
 VM: Final = "/nodes/{node}/qemu/{vmid}"
 MIGRATE_S: Final = 2.0
 SEND_BYTES_PER_S: Final = 200 * MIB
-SAME_STORAGE: Final = "1"  # ``targetstorage=1``: each storage to the one of the same name
 _LOCAL_DEVICES: Final = ("hostpci", "usb", "serial", "parallel")
 
 
@@ -97,15 +100,8 @@ def _unavailable(sim: Simulator, guest: Guest, node: str) -> list[str]:
 @FAMILY.post(VM + "/migrate")
 def migrate(call: Call) -> str:
     """Start the move of a VM to another node."""
-    params, target = call.params, call.params["target"]
-    require_ready(call.sim)
-    if target == call.node:
-        raise PveError.fields({"target": "target is local node."})
-    if target not in call.state.nodes:
-        raise PveError(500, f"no such cluster node '{target}'")
-    guest = guests.require(call, "qemu")
-    if not is_online(call.sim, target):
-        raise PveError(500, f"node '{target}' is not online")
+    params = call.params
+    guest = traveller(call, "qemu")
     guests.refuse_locked(guest)
     if guest.running and not params.get("online"):
         raise PveError(500, "can't migrate running VM without --online")
@@ -113,7 +109,7 @@ def migrate(call: Call) -> str:
     check_storages(call, wanted)
     args = {
         "vmid": guest.vmid,
-        "target": target,
+        "target": params["target"],
         "online": bool(params.get("online")),
         "local": bool(params.get("with-local-disks")),
         "storages": wanted,
@@ -122,34 +118,6 @@ def migrate(call: Call) -> str:
     kind = "hamigrate" if managed else "qmigrate"
     lock = sharing.lock(guest.vmid)
     return call.start(kind, guest.vmid, worker="qmigrate", args=args, lock=lock)
-
-
-def check_storages(call: Call, wanted: str) -> None:
-    """Refuse a map of storages that names one which is not there, or not the caller's to use.
-
-    Raises:
-        PveError: 500, or 403.
-    """
-    if wanted == SAME_STORAGE:
-        return
-    for pair in split(wanted):
-        call.sim.volumes.storage(pair.rpartition(":")[2])
-        call.require(f"/storage/{pair.rpartition(':')[2]}", "Datastore.AllocateSpace")
-
-
-def storage_for(task: Task, name: str) -> str:
-    """Return the storage on the target that takes what lies on a storage here."""
-    wanted = str(task.args.get("storages", SAME_STORAGE))
-    if wanted == SAME_STORAGE:
-        return name
-    found = name
-    for pair in split(wanted):
-        here, colon, there = pair.partition(":")
-        if colon and here == name:
-            return there
-        if not colon:
-            found = pair
-    return found
 
 
 # --- the worker ---------------------------------------------------------------------------------
@@ -179,7 +147,7 @@ def _check_volume(sim: Simulator, task: Task, guest: Guest, volid: str) -> int:
     Raises:
         TaskDied: it cannot be sent, or the target has no place for it.
     """
-    require_volume(sim, volid, guest.node)
+    guests.require_volume(sim, volid, guest.node)
     volume = sim.volumes.find(volid, guest.node)
     if volume is None or volume.vmid != guest.vmid:
         raise TaskDied(f"can't migrate local disk '{volid}': local cdrom image")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_proxmox.simulator import drives, guests, hotplug, machines, sharing
 from pytest_proxmox.simulator.family import Call, Family
 from pytest_proxmox.simulator.quorum import require_ready
-from pytest_proxmox.simulator.routes.lxc_power import require_volume
 from pytest_proxmox.simulator.state import MIB, Guest, Task
 from pytest_proxmox.simulator.tasks import Begun, TaskDied, Worker
 from pytest_proxmox.simulator.volumes import ability
@@ -39,8 +38,7 @@ def _spawn(call: Call, kind: str, *, managed: str = "", **args: Any) -> str:
     skip = guests.skiplock(call) if "skiplock" in call.params else False
     if managed and f"vm:{vmid}" in call.state.ha:
         return call.start(managed, vmid, worker="ha-request", args={"want": kind})
-    more = {"vmid": vmid, "skiplock": skip, **args}
-    return call.start(kind, vmid, args=more, lock=sharing.lock(vmid))
+    return guests.start(call, "qemu", kind, skiplock=skip, **args)
 
 
 def require_running(call: Call) -> Guest:
@@ -151,7 +149,7 @@ def begin_start(sim: Simulator, task: Task) -> Begun:
         raise TaskDied(f"VM {guest.vmid} already running")
     for drive in machines.drives(guest.config):
         if drive.volid is not None:
-            require_volume(sim, drive.volid, guest.node)
+            guests.require_volume(sim, drive.volid, guest.node)
     if not machines.can_start(guest.config, kvm=sim.state.nodes[guest.node].kvm):
         raise TaskDied("start failed: QEMU exited with code 1")  # golden 10 seq 31
     known = sim.state.nodes[guest.node].bridges

@@ -53,8 +53,9 @@ def take(call: Call) -> str:
     params = call.params
     if params["snapname"] == CURRENT:
         raise PveError(500, f"unable to use snapshot name '{CURRENT}' (reserved name)")
-    return _spawn(
+    return guests.start(
         call,
+        "qemu",
         "qmsnapshot",
         name=params["snapname"],
         description=params.get("description", ""),
@@ -92,19 +93,14 @@ def describe(call: Call) -> None:
 def roll_back(call: Call) -> str:
     """Put a VM back to a snapshot."""
     start = bool(call.params.get("start"))
-    return _spawn(call, "qmrollback", name=call.params["snapname"], start=start)
+    return guests.start(call, "qemu", "qmrollback", name=call.params["snapname"], start=start)
 
 
 @FAMILY.delete(ONE)
 def remove(call: Call) -> str:
     """Delete a snapshot."""
     force = bool(call.params.get("force"))
-    return _spawn(call, "qmdelsnapshot", name=call.params["snapname"], force=force)
-
-
-def _spawn(call: Call, kind: str, **args: Any) -> str:
-    vmid = call.params["vmid"]
-    return call.start(kind, vmid, args={"vmid": vmid, **args}, lock=sharing.lock(vmid))
+    return guests.start(call, "qemu", "qmdelsnapshot", name=call.params["snapname"], force=force)
 
 
 # --- the workers --------------------------------------------------------------------------------

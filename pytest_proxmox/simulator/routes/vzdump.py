@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_proxmox.simulator import archives, containers, guests, restore
 from pytest_proxmox.simulator.family import Call, Family
 from pytest_proxmox.simulator.quorum import is_quorate
-from pytest_proxmox.simulator.routes.lxc_power import require_volume
 from pytest_proxmox.simulator.state import MIB, Guest, Storage, Task, Volume
 from pytest_proxmox.simulator.tasks import LOCK_WAIT_S, Begun, NotYet, TaskDied, Worker
 from pytest_proxmox.simulator.volumes import Volumes
@@ -153,7 +152,7 @@ def _problem(sim: Simulator, task: Task, vmid: int) -> str | None:
         return guests.unwritable(sim, guest)
     for volid in _keys(guest).values():
         try:
-            require_volume(sim, volid, guest.node)
+            guests.require_volume(sim, volid, guest.node)
         except TaskDied as died:
             return str(died)
     return None
