@@ -116,8 +116,8 @@ class Ground:
         self.simulator.plant(vmid=vmid, type="lxc", node=self.facts.node, config={})
         new = self.picture()
         for name in COMPARED:
-            added = {key: new[name][key] for key in new[name].keys() - old[name].keys()}
-            self.before[name] |= added
+            made = {key: one for key, one in new[name].items() if old[name].get(key) != one}
+            self.before[name] |= made
 
     def remove(self, vmid: int) -> None:
         """Let root remove a guest of ours by hand, with its disks."""
