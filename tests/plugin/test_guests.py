@@ -184,6 +184,20 @@ def test_guest_of_a_wider_sandbox_made_inside_a_test_stays(project: Project) -> 
     project.run().assert_outcomes(passed=4)
 
 
+def test_warm_container_is_as_new_for_each_test(project: Project, how: tuple[str, ...]) -> None:
+    project.write(
+        "test_it.py",
+        "import pytest\n"
+        "@pytest.mark.parametrize('n', range(3))\n"
+        "def test_it(n, warm_lxc, proxmox, proxmox_simulator):\n"
+        "    assert warm_lxc.status() == 'running'\n"
+        "    assert warm_lxc.config()['hostname'] == warm_lxc.name\n"
+        "    proxmox.nodes('pve').lxc(warm_lxc.vmid).config.put(hostname='changed')\n"
+        "    warm_lxc.snapshot('mine')\n",
+    )
+    project.run(*how).assert_outcomes(passed=3)
+
+
 def test_failed_create_fails_the_test_with_the_tasks_words(project: Project) -> None:
     project.write(
         "test_it.py",

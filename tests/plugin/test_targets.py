@@ -98,6 +98,8 @@ def test_fixtures_are_listed_with_what_they_give(project: Project) -> None:
         ("vmid_range", " [session scope]"),
         ("vmid", ""),
         ("lxc", ""),
+        ("golden_lxc", " [session scope]"),
+        ("warm_lxc", ""),
         ("register_container", ""),
     ]:
         assert f"\n{name}{scope} -- " in text
