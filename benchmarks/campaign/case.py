@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import tempfile
 from collections.abc import Sequence
@@ -148,8 +149,12 @@ class Case:
                 raise Stopped
 
         self._ground.wire.deliver(self._ground.simulator.clock.now())
-        with SignalNet(stop):
-            worker.step(nets=self._nets)
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup would have it ignored
+        try:
+            with SignalNet(stop):
+                worker.step(nets=self._nets)
+        finally:
+            signal.signal(signal.SIGHUP, before)
 
     def _end_conditions(self) -> None:
         faults = self._ground.simulator.faults

@@ -131,9 +131,10 @@ class Happening:
         raise KeyboardInterrupt if self._plan.event.name == "Ctrl-C" else TestFails
 
     def _signal(self, send: Send) -> Any:
-        self._maybe_send(send)
+        answer = send() if self._plan.phase == "after" else None
         os.kill(os.getpid(), getattr(signal, self._plan.event.name))
-        return send()  # the handler raises before this, unless the process cleans up already
+        # The handler has raised by now, unless the process was cleaning up already.
+        return answer if self._plan.phase == "after" else send()
 
     def _death(self, send: Send) -> Any:
         self._maybe_send(send)
