@@ -96,10 +96,17 @@ class Destroyer:
         while (refusal := self._removal.attempt(lease, trace)) is not None:
             pause_s = next(pauses, None)
             if pause_s is None or not _worth_another_pass(refusal):
+                lease = self._identified(lease, trace)
                 return (*trace.leftovers, Leftover(str(lease), str(refusal), remedy(lease)))
             self._clock.sleep(pause_s)
             self._inventory.refresh()
-        return self._verify(lease, trace)
+        return self._verify(self._identified(lease, trace), trace)
+
+    def _identified(self, lease: Lease, trace: Trace) -> Lease:
+        """The lease with what an app made under it, now that it was seen."""
+        if lease.kind is not None or trace.kind is None:
+            return lease
+        return self._ledger.note(lease, kind=trace.kind, node=trace.node)
 
     def _note(self, lease: Lease, backups: tuple[Volid, ...]) -> None:
         if lease.backups:

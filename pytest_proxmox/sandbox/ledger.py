@@ -105,6 +105,11 @@ class Ledger:
         rows = self._book.read("SELECT id FROM runs WHERE target = ? ORDER BY started", target)
         return [str(row["id"]) for row in rows]
 
+    def targets_of(self, run_id: str) -> list[str]:
+        """Return the targets that a run was on."""
+        rows = self._book.read("SELECT target FROM runs WHERE id = ? ORDER BY target", run_id)
+        return [str(row["target"]) for row in rows]
+
     def baseline(self, run_id: str, target: str) -> str | None:
         """Return what the run wrote down about the target before it did anything there."""
         rows = self._book.read(

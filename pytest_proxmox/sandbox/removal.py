@@ -25,7 +25,7 @@ from pytest_proxmox.sandbox.ownership import CLONING, Identity, Sighting, own_ma
 from pytest_proxmox.target import tasks
 from pytest_proxmox.target.calls import Calls
 from pytest_proxmox.target.failures import Code, Failure, Kind, judge
-from pytest_proxmox.values import GuestRef, NodeName, Upid, Volid
+from pytest_proxmox.values import GuestKind, GuestRef, NodeName, Upid, Volid
 
 UNPROVEN: Final = "it has the VMID, but when it was made is not known, so it may be somebody else's"
 ROOT: Final = "root@pam"  # with a ticket: the only one who may skip a VM's lock
@@ -52,6 +52,7 @@ class Trace:
     """
 
     node: NodeName
+    kind: GuestKind | None = None
     was_there: bool = False
     is_destroyed: bool = False
     is_free: bool = False
@@ -175,7 +176,7 @@ class Removal:
 
     def _take_away(self, lease: Lease, located: Located, trace: Trace) -> Failure | None:
         ref = located.ref
-        trace.node, trace.was_there = ref.node, True
+        trace.node, trace.kind, trace.was_there = ref.node, ref.kind, True
         seen, config, rows = self.recognise(lease, located, trace)
         live = [row.upid for row in rows if row.is_running and row.upid.type not in CLONING]
         if seen.lock is not None:

@@ -54,9 +54,34 @@ def test_guests_go_and_the_foreign_one_stays(
         "def test_it(n, lxc, proxmox_target):\n"
         "    assert proxmox_target.kind == 'url' and lxc.vmid != 9001\n",
     )
-    outside.run(*how).assert_outcomes(passed=4)
+    result = outside.run(*how)
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["proxmox: 4 containers made on https://127.0.0.1:*, all removed"])
     assert vmids(sim) == [9001]
     assert sim.guest(9001) == before
+
+
+def test_what_cannot_be_removed_fails_the_run_and_is_named(
+    outside: Project, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SystemClock, "sleep", lambda self, duration_s: None)
+    outside.write(
+        "test_it.py",
+        "def test_it(vmid, proxmox, proxmox_target):\n"
+        "    t = proxmox_target\n"
+        "    proxmox.nodes(t.node).lxc.post(\n"
+        "        vmid=vmid, ostemplate=t.template, rootfs=f'{t.storage}:1')\n"
+        "    proxmox.nodes(t.node).lxc(vmid).config.put(lock='backup')\n",
+    )
+    result = outside.run()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "*left on Proxmox*",
+            "*lxc/9000*To free it, run on its node: pct unlock 9000*",
+            "proxmox: 1 container made on https://127.0.0.1:*, 1 not removed",
+        ]
+    )
 
 
 def test_nothing_is_restored_there(outside: Project, sim: Simulator) -> None:
