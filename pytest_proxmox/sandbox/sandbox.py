@@ -42,13 +42,17 @@ from pytest_proxmox.sandbox.ownership import Identity
 from pytest_proxmox.sandbox.recipes import Recipe
 from pytest_proxmox.sandbox.removal import Patience, Removal, Trace
 from pytest_proxmox.sandbox.run import Run
+from pytest_proxmox.sandbox.slots import LIMIT
 from pytest_proxmox.target.calls import Api, Calls
 from pytest_proxmox.target.facts import TargetFacts
 from pytest_proxmox.values import GuestKind, GuestRef, NodeName, Vmid, VmidRange, Volid
 
 
 class Sandbox:
-    """Leases on VMIDs of one range on one target, and the guests under them."""
+    """Leases on VMIDs of one range on one target, and the guests under them.
+
+    ``slots`` is how many creates and clones of this machine use one storage at a time.
+    """
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class Sandbox:
         pool: str | None = None,
         clock: Clock | None = None,
         patience: Patience | None = None,
+        slots: int = LIMIT,
     ) -> None:
         self.facts = facts
         self.ledger = ledger
@@ -68,6 +73,7 @@ class Sandbox:
         self.run = run
         self.calls = Calls(api, clock if clock is not None else SystemClock())
         self._patience = patience if patience is not None else Patience()
+        self._slots = slots
         self._baseline: Baseline | None = None
         self._leases: list[Lease] = []
         self.ground = self._find_ground(pool)
@@ -360,7 +366,7 @@ class Sandbox:
         """Hold one of a storage's slots; an embedded Proxmox has as many as anybody wants."""
         if self.facts.kind == "simulator":
             return nullcontext()
-        return self.ledger.slots.use(self.facts.url, storage, self.run)
+        return self.ledger.slots.use(self.facts.url, storage, self.run, limit=self._slots)
 
     def identity(self) -> Identity:
         """Return who we are to the target: our user, our run, and what it found there."""
