@@ -91,13 +91,12 @@ def test_what_an_app_makes_is_removed(
         assert register_container(vmid).start().status() == "running"
 
 
-def test_a_warm_container_is_as_new(made: Made, warm_lxc: Guest) -> None:
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_a_warm_container_is_as_new(proxmox: Any, warm_lxc: Guest, time: str) -> None:
     assert warm_lxc.status() == "running"
+    snapshots = proxmox(warm_lxc.path("snapshot")).get()
+    assert {row["name"] for row in snapshots} <= {"current", "golden"}
     warm_lxc.snapshot("mine")
-
-
-def test_a_warm_container_is_as_new_again(warm_lxc: Guest) -> None:
-    test_a_warm_container_is_as_new(Made(), warm_lxc)
 
 
 @pytest.fixture(scope="module")
