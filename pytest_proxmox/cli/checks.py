@@ -200,7 +200,8 @@ def _leases(calls: Calls, facts: TargetFacts, settings: Settings) -> Iterator[Fi
     if (ledger_folder() / FILE_NAME).exists():
         with Ledger(ledger_folder()) as ledger:
             mine = [lease for lease in held(ledger) if lease.target == facts.url]
-            stuck = [one for one in mine if not ledger.is_alive(one.run, one.target)]
+            idle = [one for one in mine if not ledger.is_alive(one.run, one.target)]
+            stuck = [one for one in idle if not one.is_kept(now)]
     if stuck:
         told = f"{len(stuck)} of dead runs of this machine, e.g. {stuck[0]}"
         yield Finding("leases", "warn", told, "pytest-proxmox sweep")

@@ -73,10 +73,11 @@ def _row(ledger: Ledger, lease: Lease) -> dict[str, Any]:
         "target": lease.target,
         "vmid": int(lease.vmid),
         "guest": str(lease),
-        "state": str(lease.state),
+        "state": str(lease.state) if lease.kept_until is None else f"{lease.state}, kept",
         "run": lease.run,
         "worker": lease.worker,
         "alive": "yes" if ledger.is_alive(lease.run, lease.target) else "no",
+        "kept_until": lease.kept_until,
         "leftovers": [str(leftover) for leftover in lease.leftovers],
     }
 
@@ -89,7 +90,7 @@ def _show_here(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         for line in row["leftovers"]:
             print(f"left: {line}")
-    if any(row["alive"] == "no" for row in rows):
+    if any(row["alive"] == "no" and row["kept_until"] is None for row in rows):
         print("Those of runs that are not alive: pytest-proxmox sweep", file=sys.stderr)
 
 

@@ -9,12 +9,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_proxmox.cli.target import ledger_folder, open_target, settings_here
+from pytest_proxmox.errors import InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_proxmox.cli.cluster import Tenancy
     from pytest_proxmox.sandbox.lease import Lease
+    from pytest_proxmox.sandbox.ledger import Ledger
     from pytest_proxmox.sandbox.sweep import Sweep
 
 FOUND = 1
@@ -32,6 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--all-expired",
         action="store_true",
         help="also what runs of other machines hold, where their lease has expired",
+    )
+    parser.add_argument(
+        "--kept",
+        action="append",
+        type=int,
+        default=[],
+        metavar="VMID",
+        help="also a guest that --proxmox-keep kept, before its time; may be repeated",
     )
     parser.add_argument("--json", action="store_true", help="say everything as JSON, for machines")
 
@@ -51,7 +61,10 @@ def run(args: argparse.Namespace) -> int:
     for pool in done.blocks:
         print(f"Freed the block {pool}", file=sys.stderr)
     if done.in_use:
-        print(f"{len(done.in_use)} leases belong to runs that are alive.", file=sys.stderr)
+        print(
+            f"{len(done.in_use)} leases belong to runs that are alive, or are kept.",
+            file=sys.stderr,
+        )
     if done.leftovers:
         print(json.dumps([asdict(leftover) for leftover in done.leftovers], indent=2))
         return FOUND
@@ -77,6 +90,7 @@ def _sweep(args: argparse.Namespace) -> tuple[Sweep, Sequence[Tenancy]]:
         now = calls.clock.now()
         expired = [one for one in tenancies(calls, settings.pool) if one.is_expired(now)]
     with Ledger(ledger_folder()) as ledger:
+        _end_keeping(ledger, facts.url, args)
         progress = None if args.json else tell
         done = collect(
             calls.api,
@@ -88,6 +102,24 @@ def _sweep(args: argparse.Namespace) -> tuple[Sweep, Sequence[Tenancy]]:
             progress=progress,
         )
     return done, expired
+
+
+def _end_keeping(ledger: Ledger, target: str, args: argparse.Namespace) -> None:
+    """Let go of guests that a failed test kept, so that they are swept like any other.
+
+    Raises:
+        InvalidValue: a VMID is not kept.
+    """
+    kept = {int(one.vmid): one for one in ledger.leases(target) if one.kept_until is not None}
+    for vmid in args.kept:
+        if vmid not in kept:
+            raise InvalidValue(
+                f"guest {vmid} is not kept on {target}",
+                origin="option --kept",
+                hint="See pytest-proxmox leases",
+            )
+        if not args.dry_run:
+            ledger.note(kept[vmid], kept_until=None)
 
 
 def _as_json(done: Sweep, expired: Sequence[Tenancy]) -> dict[str, Any]:

@@ -48,9 +48,16 @@ class Keeper:
     def release(self, kept: Collection[LeaseId] = ()) -> list[Leftover]:
         """Return what is left after destroying what was made, all but ``kept``."""
         with self._lock:
-            gone = [lease for lease in self.leases() if lease.id not in kept]
+            now = self._sandbox.calls.clock.now()
+            gone = [one for one in self.leases() if one.id not in kept and not one.is_kept(now)]
             self._offered = None
             return list(self._sandbox.destroyer().destroy_all(gone)) if gone else []
+
+    def keep(self, kept: Collection[LeaseId], *, for_s: float) -> list[Lease]:
+        """Return the leases of guests that stay for so many seconds: all but ``kept``."""
+        with self._lock:
+            wanted = [lease for lease in self.leases() if lease.id not in kept]
+            return self._sandbox.keep(wanted, for_s=for_s)
 
     def next_vmid(self) -> Vmid:
         """Return a leased VMID for whoever asks for a free one; the same until it is used.

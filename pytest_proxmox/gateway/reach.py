@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import unquote
 
+from pytest_proxmox.errors import InvalidValue
 from pytest_proxmox.values import GuestKind, NodeName, Vmid, parse_kind
 
 Parameters = Mapping[str, Any]
@@ -113,7 +114,10 @@ def reach_of(call: Call) -> Reach:
 def _number(text: str | None, name: str) -> Vmid:
     if text is None or not re.fullmatch(r"[1-9]\d{2,8}", text):
         raise Unclear(f"{name} {text!r} is no VMID")
-    return Vmid(int(text))
+    try:
+        return Vmid.parse(text)
+    except InvalidValue as exc:
+        raise Unclear(exc.what) from exc
 
 
 def _numbers(text: str | None, name: str) -> frozenset[int]:

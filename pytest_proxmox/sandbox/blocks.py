@@ -102,13 +102,14 @@ class Blocks:
             if block.hold is Hold.HELD and block.expires - now < LEASE_S / 2:
                 self.beat(block)
 
-    def beat(self, block: Block) -> Block:
-        """Return the block, held for the whole time of a lease from now on.
+    def beat(self, block: Block, *, until: float | None = None) -> Block:
+        """Return the block, held for the whole time of a lease from now on, or until then.
 
         Raises:
             LeaseLost: another run has taken it over.
         """
-        renewed = replace(block, expires=self._calls.clock.now() + LEASE_S)
+        expires = self._calls.clock.now() + LEASE_S if until is None else until
+        renewed = replace(block, expires=expires)
         try:
             self._calls.put("pools", poolid=block.lease_pool, comment=self._comment(renewed))
         except ApiFailure as exc:
@@ -117,6 +118,12 @@ class Blocks:
             self._ledger.holdings.put(replace(block, hold=Hold.LOST))
             raise LeaseLost(block.pool) from exc
         return self._ledger.holdings.put(renewed)
+
+    def prolong(self, vmid: Vmid, until: float) -> None:
+        """Hold the block of a VMID at least until then, also after the run has ended."""
+        for block in self.held():
+            if vmid in block.span and block.expires < until:
+                self.beat(block, until=until)
 
     # Taking -----------------------------------------------------------------------------------
 
@@ -329,9 +336,17 @@ class Blocks:
         return freed, left
 
     def collect_run(self, run: str) -> list[Leftover]:
-        """Return what keeps the blocks of a dead run of this machine from being freed."""
+        """Return what keeps the blocks of a dead run of this machine from being freed.
+
+        A block in which a guest is kept for somebody stays.
+        """
         left: list[Leftover] = []
+        now = self._calls.clock.now()
+        leases = self._ledger.leases(self._target, run=run)
+        kept = [lease.vmid for lease in leases if lease.is_kept(now)]
         for block in self._ledger.holdings.blocks(self._target, run):
+            if any(vmid in block.span for vmid in kept):
+                continue
             if (rest_s := self._request_rest_s(block)) > 0:
                 self._calls.clock.sleep(rest_s)
             stays = self._sweeper.clear(block.lease_pool, block.span, block.run)

@@ -45,6 +45,9 @@ class Ground(Protocol):
             LeaseLost: it did expire, and somebody else has it.
         """
 
+    def prolong(self, vmid: Vmid, until: float) -> None:
+        """Keep a VMID at least until then, also after the run has ended."""
+
     def lost(self, vmid: Vmid) -> LeaseLost:
         """Return the error for a VMID whose pool is gone, and hand out no more beside it."""
 
@@ -82,6 +85,9 @@ class WholeRange:
 
     def renew(self) -> None:
         """Do nothing: what one process has for itself does not expire."""
+
+    def prolong(self, vmid: Vmid, until: float) -> None:
+        """Do nothing: what one process has for itself ends with it."""
 
     def lost(self, vmid: Vmid) -> LeaseLost:
         """Return the error for a pool that a test named itself, and that is not there."""

@@ -56,7 +56,8 @@ class Lease:
 
     ``kind`` and ``node`` are None until they are known. ``upid`` is the task that makes the
     guest, ``source`` the guest it is cloned from, ``pool`` the lease pool that it goes into,
-    ``backups`` those that the sandbox made of it.
+    ``backups`` those that the sandbox made of it. Until ``kept_until``, in seconds since the
+    epoch, no net takes it away: a person wants to look at it.
     """
 
     id: LeaseId
@@ -73,11 +74,16 @@ class Lease:
     upid: Upid | None = None
     backups: tuple[Volid, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
+    kept_until: float | None = None
 
     @property
     def is_held(self) -> bool:
         """Whether the VMID is kept from everybody else."""
         return self.state is not State.RELEASED
+
+    def is_kept(self, now: float) -> bool:
+        """Whether clean-up must leave it alone for a while."""
+        return self.kept_until is not None and now < self.kept_until and self.is_held
 
     @property
     def is_untouched(self) -> bool:

@@ -100,6 +100,11 @@ class Ledger:
         )
         return any(run_of(row).is_alive for row in rows)
 
+    def to_clear(self, target: str, *, run: str) -> list[Lease]:
+        """Return the leases that a run holds and that nobody wants to keep, oldest first."""
+        now = self._clock.now()
+        return [lease for lease in self.leases(target, run=run) if not lease.is_kept(now)]
+
     def runs(self, target: str) -> list[str]:
         """Return the runs that were ever on a target, the oldest first."""
         rows = self._book.read("SELECT id FROM runs WHERE target = ? ORDER BY started", target)
@@ -333,7 +338,9 @@ def _reserved(target: str, vmid: Vmid, run: Run, *, maker: Maker, pool: str | No
 
 
 _HOLDER = "SELECT id FROM leases WHERE target = ? AND vmid = ? AND state <> 'released'"
-_CHANGEABLE = frozenset({"kind", "node", "pool", "source", "upid", "backups", "leftovers"})
+_CHANGEABLE = frozenset(
+    {"kind", "node", "pool", "source", "upid", "backups", "leftovers", "kept_until"}
+)
 
 
 def _checked(changes: Collection[str]) -> Collection[str]:

@@ -198,14 +198,18 @@ class Reaper:
     def _is_anything_held(self) -> bool:
         target, run = self._orders.facts.url, self._orders.run
         blocks = self._ledger.holdings.blocks(target, run)
-        return bool(blocks or self._ledger.leases(target, run=run))
+        held = self._ledger.leases(target, run=run)
+        now = self._clock.now()
+        kept = [lease.vmid for lease in held if lease.is_kept(now)]
+        free = [block for block in blocks if not any(vmid in block.span for vmid in kept)]
+        return bool(free or len(held) > len(kept))
 
     def _sweep(self, calls: Calls) -> list[Leftover]:
         """Destroy the leases of the run's dead processes, and give its blocks back."""
         facts, run = self._orders.facts, self._orders.run
         workers = self._ledger.workers(run, facts.url)
         living = {worker.worker for worker in workers if worker.is_alive}
-        held = self._ledger.leases(facts.url, run=run)
+        held = self._ledger.to_clear(facts.url, run=run)
         orphans = [lease for lease in held if lease.worker not in living]
         destroyer = destroyer_for(calls, facts, self._ledger, run, None)
         left = list(destroyer.destroy_all(orphans)) if orphans else []

@@ -11,7 +11,7 @@ from pytest_proxmox.sandbox.lease import Lease, Leftover, State
 from pytest_proxmox.sandbox.run import Run
 from pytest_proxmox.values import LeaseId, NodeName, Upid, Vmid, VmidRange, Volid, parse_kind
 
-VERSION: Final = 2  # 1 was never released
+VERSION: Final = 3  # 1 and 2 were never released
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -34,8 +34,8 @@ CREATE TABLE IF NOT EXISTS slots (
 CREATE TABLE IF NOT EXISTS leases (
     id TEXT PRIMARY KEY, target TEXT NOT NULL, vmid INTEGER NOT NULL, run TEXT NOT NULL,
     worker TEXT NOT NULL, state TEXT NOT NULL, maker TEXT NOT NULL, kind TEXT, node TEXT,
-    pool TEXT, source INTEGER, upid TEXT, backups TEXT, leftovers TEXT, claimed REAL NOT NULL,
-    changed REAL NOT NULL
+    pool TEXT, source INTEGER, upid TEXT, backups TEXT, leftovers TEXT, kept_until REAL,
+    claimed REAL NOT NULL, changed REAL NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS one_holder ON leases (target, vmid) WHERE state <> 'released';
 CREATE INDEX IF NOT EXISTS of_a_run ON leases (run);
@@ -66,6 +66,7 @@ def lease_of(row: sqlite3.Row) -> Lease:
         upid=None if row["upid"] is None else Upid.parse(row["upid"]),
         backups=tuple(map(Volid.parse, json.loads(row["backups"] or "[]"))),
         leftovers=tuple(Leftover(**left) for left in json.loads(row["leftovers"] or "[]")),
+        kept_until=row["kept_until"],
     )
 
 
@@ -92,4 +93,6 @@ def render(name: str, value: Any) -> Any:
         return json.dumps([asdict(left) for left in value])
     if name == "backups":
         return json.dumps([str(volid) for volid in value])
+    if name == "kept_until":
+        return float(value)
     return int(value) if name in ("source", "vmid") else str(value)

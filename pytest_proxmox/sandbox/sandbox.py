@@ -21,7 +21,7 @@ after it can be proven ours by its task.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
@@ -321,10 +321,26 @@ class Sandbox:
 
         Newest first. What is left keeps its VMID held; another call tries again.
         """
-        held = [lease for lease in map(self._current, self._leases) if lease.is_held]
+        now = self.calls.clock.now()
+        known = map(self._current, self._leases)
+        held = [lease for lease in known if lease.is_held and not lease.is_kept(now)]
         leftovers = self._clear(held)
         self._leases = [lease for lease in map(self._current, held) if lease.is_held]
         return leftovers
+
+    def keep(self, leases: Iterable[Lease] | None = None, *, for_s: float) -> list[Lease]:
+        """Return the leases of guests that stay for so many seconds, whatever ends before.
+
+        By default of all that this sandbox made. Then the next run, or a sweep, takes them.
+        """
+        until = self.calls.clock.now() + for_s
+        wanted = map(self._current, self._leases if leases is None else leases)
+        kept = []
+        for lease in wanted:
+            if lease.state in (State.CREATING, State.LIVE):
+                kept.append(self.ledger.note(lease, kept_until=until))
+                self.ground.prolong(lease.vmid, until)
+        return kept
 
     def sweep_run(self) -> list[Leftover]:
         """Return what is left of the whole run on this target, after destroying what is held.
@@ -335,7 +351,7 @@ class Sandbox:
         self.open()
         workers = self.ledger.workers(self.run.id, self.facts.url)
         others = {one.worker for one in workers if one.is_alive} - {self.run.worker}
-        held = self.ledger.leases(self.facts.url, run=self.run.id)
+        held = self.ledger.to_clear(self.facts.url, run=self.run.id)
         leftovers = self._clear([lease for lease in held if lease.worker not in others])
         if self.ledger.sign_off(self.run, self.facts.url):
             leftovers += self.ground.give_back()

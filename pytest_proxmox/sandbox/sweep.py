@@ -24,7 +24,7 @@ class Sweep:
     """What a sweep did.
 
     ``collected`` are the leases that it freed (in a dry run: would try to), ``blocks`` the pools
-    of freed blocks, ``in_use`` the leases of runs that are alive.
+    of freed blocks, ``in_use`` the leases of living runs, and of guests that are kept.
     """
 
     collected: tuple[Lease, ...]
@@ -56,8 +56,9 @@ def collect(
     calls = Calls(api, clock if clock is not None else SystemClock())
     held = ledger.leases(facts.url)
     dead = {run for run in {lease.run for lease in held} if not ledger.is_alive(run, facts.url)}
-    stale = [lease for lease in held if lease.run in dead]
-    in_use = tuple(lease for lease in held if lease.run not in dead)
+    now = calls.clock.now()
+    stale = [lease for lease in held if lease.run in dead and not lease.is_kept(now)]
+    in_use = tuple(lease for lease in held if lease not in stale)
     if dry_run:
         return Sweep(tuple(stale), (), in_use)
     leftovers: list[Leftover] = []

@@ -56,6 +56,7 @@ def test_port_outside_the_limits_is_refused(text: str) -> None:
     [
         ("simulator", "simulator"),
         ("real", "real"),
+        ("replay", "replay"),
         ("https://127.0.0.1:8006", "https://127.0.0.1:8006"),
         ("https://pve.lan/", "https://pve.lan:8006"),
         ("https://[::1]:8007", "https://[::1]:8007"),
@@ -66,10 +67,10 @@ def test_target_is_a_word_or_an_address(text: str, target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Real", "simulated", "pve.lan", "http://pve", "https://pve/api2", "replay"]
+    "text", ["", "Real", "simulated", "pve.lan", "http://pve", "https://pve/api2", "tape"]
 )
 def test_unknown_target_is_told_the_known_ones(text: str) -> None:
-    with pytest.raises(InvalidValue, match="Use simulator, real or an address"):
+    with pytest.raises(InvalidValue, match="Use simulator, real, replay or an address"):
         spellings.target(text, "")
 
 
@@ -139,3 +140,30 @@ EVERY = [
 def test_any_text_is_a_value_or_an_invalid_value(parse: spellings.Spelling, text: str) -> None:
     with suppress(InvalidValue):
         parse(text, "a test")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("failed", 1800), ("failed=90s", 90), ("failed=30m", 1800), ("failed=2h", 7200)],
+)
+def test_keeping_is_for_half_an_hour_or_as_said(text: str, seconds: float) -> None:
+    assert spellings.keeping(text, "") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "all", "failed=", "failed=30", "failed=-1m", "passed=1m"])
+def test_keeping_something_else_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValue, match="Write failed or failed=30m"):
+        spellings.keeping(text, "")
+
+
+def test_caps_are_written_as_they_are_read() -> None:
+    caps = spellings.caps("guests=20, memory=16G,disk=100G", "")
+    assert caps == spellings.Caps(20, 16384, 100)
+    assert spellings.caps(str(caps), "") == caps
+    assert spellings.caps("memory=512M", "") == spellings.Caps(memory_mib=512)
+
+
+@pytest.mark.parametrize("text", ["", "guests", "guests=x", "memory=1", "disk=1M", "cpus=2"])
+def test_other_caps_are_refused(text: str) -> None:
+    with pytest.raises(InvalidValue, match="is no cap"):
+        spellings.caps(text, "")
