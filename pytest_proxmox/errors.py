@@ -105,6 +105,17 @@ class RangeExhausted(UserMistake):
     """Every VMID of the range is held, foreign or waits for clean-up."""
 
 
+class OverCap(UserMistake):
+    """A guest would take the run over a cap, and waiting cannot help."""
+
+    def __init__(self, over: str) -> None:
+        super().__init__(
+            f"a guest would take this run over its caps: {over}",
+            origin="--proxmox-caps",
+            hint="Raise the cap, or let the test free what it does not need any more",
+        )
+
+
 class LedgerUnusable(UserMistake):
     """The file that records what tests hold cannot be read or written."""
 

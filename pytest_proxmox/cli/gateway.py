@@ -105,7 +105,15 @@ def _sandbox(settings: Settings, calls: Calls, facts: TargetFacts, stack: ExitSt
 
     ledger = stack.enter_context(Ledger(ledger_folder()))
     run = Run.here(worker="gateway")
-    return Sandbox(calls.api, facts, ledger, span=settings.vmid_range, run=run, pool=settings.pool)
+    return Sandbox(
+        calls.api,
+        facts,
+        ledger,
+        span=settings.vmid_range,
+        run=run,
+        pool=settings.pool,
+        caps=settings.caps,
+    )
 
 
 def _recorder(

@@ -164,7 +164,7 @@ class Gateway:
     def _create(self, request: Request, call: Call, making: Making) -> Answer:
         """Forward what makes a guest, written down before, with the lease's pool in it."""
         try:
-            lease = self.keeper.expect(making)
+            lease = self.keeper.expect(making, call.parameters)
         except ProxmoxTestError as exc:
             return self._refuse(call, str(exc))
         if lease.pool is not None and making.pool is None:

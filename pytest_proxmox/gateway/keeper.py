@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from pytest_proxmox.errors import ProxmoxTestError, RangeExhausted
 from pytest_proxmox.gateway.reach import Making
 from pytest_proxmox.sandbox.inventory import Inventory
 from pytest_proxmox.sandbox.lease import Lease, Leftover, State
+from pytest_proxmox.sandbox.quota import Demand
 from pytest_proxmox.sandbox.sandbox import Sandbox
+from pytest_proxmox.spellings import NO_CAPS
 from pytest_proxmox.values import LeaseId, Upid, Vmid
 
 
@@ -81,20 +84,34 @@ class Keeper:
             self._claimed.append(lease.id)
         return lease
 
-    def expect(self, making: Making) -> Lease:
+    def expect(self, making: Making, settings: Mapping[str, Any]) -> Lease:
         """Return the lease of a guest that is about to be made, written down with what it is.
+
+        Waits until it fits under the run's caps; ``settings`` are those of the create.
 
         Raises:
             NotOurs: somebody else has the VMID, or holds its block.
+            OverCap: it does not fit.
         """
+        lease = self._lease_for(making)
+        sandbox = self._sandbox
+        if sandbox.caps != NO_CAPS:
+            if making.source is not None:
+                path = f"nodes/{making.node}/{making.kind}/{int(making.source)}/config"
+                settings = sandbox.calls.get(path)
+            sandbox.ledger.quota.hold(lease, Demand.of(settings), sandbox.caps)
+        facts = {"kind": making.kind, "node": making.node, "source": making.source}
+        with self._lock:
+            if sandbox.ledger.get(lease.id).state is State.RESERVED:
+                return sandbox.ledger.advance(lease, State.CREATING, **facts)
+            return sandbox.ledger.note(lease, **facts)
+
+    def _lease_for(self, making: Making) -> Lease:
         with self._lock:
             lease = self.lease_of(making.vmid) or self._claim(making.vmid)
             if making.pool not in (None, lease.pool) and lease.pool is not None:
                 raise NotOurs(f"pool {making.pool} is not this run's, which is {lease.pool}")
-            facts = {"kind": making.kind, "node": making.node, "source": making.source}
-            if lease.state is State.RESERVED:
-                return self._sandbox.ledger.advance(lease, State.CREATING, **facts)
-            return self._sandbox.ledger.note(lease, **facts)
+            return lease
 
     def _claim(self, vmid: Vmid) -> Lease:
         sandbox = self._sandbox.open()

@@ -19,6 +19,7 @@ from pytest_proxmox.errors import LeaseError, RangeExhausted
 from pytest_proxmox.sandbox.book import Book
 from pytest_proxmox.sandbox.holdings import Holdings
 from pytest_proxmox.sandbox.lease import BEFORE, Lease, Maker, State
+from pytest_proxmox.sandbox.quota import Quota
 from pytest_proxmox.sandbox.rows import lease_of, render, run_of, vmid_of
 from pytest_proxmox.sandbox.run import Run
 from pytest_proxmox.sandbox.slots import Slots
@@ -32,9 +33,9 @@ class Ledger:
     """Runs, leases and what is known about VMIDs, for every target this machine talks to.
 
     ``holdings`` are the blocks of VMIDs that runs hold on clusters, ``slots`` keep them from
-    using one storage too much at a time. ``durable=False`` skips the
-    fsync: enough for an embedded Proxmox, which does not survive the machine either. One object
-    may be used by several threads.
+    using one storage too much at a time, and ``quota`` from using too much of all.
+    ``durable=False`` skips the fsync: enough for an embedded Proxmox, which does not survive the
+    machine either. One object may be used by several threads.
     """
 
     def __init__(self, folder: Path, *, clock: Clock | None = None, durable: bool = True) -> None:
@@ -43,6 +44,7 @@ class Ledger:
         self._book = Book(self.path, durable=durable)
         self.holdings = Holdings(self._book)
         self.slots = Slots(self._book, self._clock)
+        self.quota = Quota(self._book, self._clock)
 
     def close(self) -> None:
         """Close the file; the rows stay."""

@@ -26,7 +26,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
 from pytest_proxmox.clock import Clock, SystemClock
-from pytest_proxmox.errors import ForeignGuest, LeaseError, RangeExhausted
+from pytest_proxmox.errors import ForeignGuest, LeaseError, OverCap, RangeExhausted
 from pytest_proxmox.sandbox import backups, recipes
 from pytest_proxmox.sandbox.baseline import Baseline
 from pytest_proxmox.sandbox.blocks import Blocks
@@ -39,10 +39,12 @@ from pytest_proxmox.sandbox.inventory import BACKUPS, DISKS, Inventory
 from pytest_proxmox.sandbox.lease import Lease, Leftover, Maker, State
 from pytest_proxmox.sandbox.ledger import Ledger
 from pytest_proxmox.sandbox.ownership import Identity
+from pytest_proxmox.sandbox.quota import Demand
 from pytest_proxmox.sandbox.recipes import Recipe
 from pytest_proxmox.sandbox.removal import Patience, Removal, Trace
 from pytest_proxmox.sandbox.run import Run
 from pytest_proxmox.sandbox.slots import LIMIT
+from pytest_proxmox.spellings import NO_CAPS, Caps
 from pytest_proxmox.target.calls import Api, Calls
 from pytest_proxmox.target.facts import TargetFacts
 from pytest_proxmox.values import GuestKind, GuestRef, NodeName, Vmid, VmidRange, Volid
@@ -52,6 +54,7 @@ class Sandbox:
     """Leases on VMIDs of one range on one target, and the guests under them.
 
     ``slots`` is how many creates and clones of this machine use one storage at a time.
+    ``caps`` are what all guests of the run may use at a time.
     """
 
     def __init__(
@@ -66,7 +69,9 @@ class Sandbox:
         clock: Clock | None = None,
         patience: Patience | None = None,
         slots: int = LIMIT,
+        caps: Caps = NO_CAPS,
     ) -> None:
+        self.caps = caps
         self.facts = facts
         self.ledger = ledger
         self.span = span
@@ -294,6 +299,7 @@ class Sandbox:
         recipe = write(self.facts, wish)
         while True:
             lease = self._lease(1, "sandbox")[0] if exact is None else self._lease_this(exact)
+            self._make_room(lease, recipe)
             made = self._creation.create(lease, recipe)
             if made is not None:
                 ref = GuestRef(made.vmid, recipe.kind, recipe.node)
@@ -301,6 +307,19 @@ class Sandbox:
                 return guest.start() if start else guest
             if exact is not None:
                 raise ForeignGuest(f"guest/{exact}", "it was there before us")
+
+    def _make_room(self, lease: Lease, recipe: Recipe) -> None:
+        """Wait until the guest fits under the caps; a clone is as large as its source."""
+        if self.caps == NO_CAPS:
+            return
+        settings = dict(recipe.parameters)
+        if recipe.source is not None:
+            settings = self.calls.get(recipe.path.removesuffix("/clone") + "/config")
+        try:
+            self.ledger.quota.hold(lease, Demand.of(settings), self.caps)
+        except OverCap:
+            self.ledger.advance(lease, State.RELEASED)
+            raise
 
     def _lease_this(self, exact: int | str) -> Lease:
         vmid = Vmid.parse(exact, origin="vmid")

@@ -9,6 +9,7 @@ from pytest_proxmox.errors import LoginRefused, TargetUnreachable
 from pytest_proxmox.target.calls import Api
 from pytest_proxmox.target.endpoint import Endpoint
 from pytest_proxmox.target.failures import Code, Failure, parse
+from pytest_proxmox.target.redaction import guard_logs
 
 
 def connect(endpoint: Endpoint) -> Api:
@@ -24,6 +25,7 @@ def connect(endpoint: Endpoint) -> Api:
     """
     import proxmoxer
 
+    guard_logs("proxmoxer.core", "proxmoxer.backends.https")  # they log parameters as they are
     try:
         api = proxmoxer.ProxmoxAPI(**endpoint.proxmoxer_arguments(), **_direct(endpoint))
         _stay_logged_in(api, endpoint)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_proxmox.target.redaction import HIDDEN, Redaction
+from pytest_proxmox.target.redaction import HIDDEN, Redaction, guard_logs
 
 NAMES = "password cipassword ticket CSRFPreventionToken token_secret private-key encryption-key otp"
 
@@ -28,6 +30,31 @@ def test_secret_of_a_new_token_is_hidden_where_it_is_called_value() -> None:
     shown = Redaction().data({"data": {"value": "x"}}, path="/access/users/a@pve/token/ci")
     assert shown == {"data": {"value": HIDDEN}}
     assert Redaction().data({"value": "x"}, path="/nodes") == {"value": "x"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "POST https://pve {'vmid': 1, 'password': 'opensesame', 'x': 2}",
+        """{"data":{"ticket":"opensesame","CSRFPreventionToken":"opensesame"}}""",
+        "{'cipassword': \"opense'same\"}",
+    ],
+    ids=["parameters", "answer", "quotes"],
+)
+def test_log_of_a_client_holds_no_secret(text: str, caplog: pytest.LogCaptureFixture) -> None:
+    guard_logs("pytest_proxmox.tests.client")
+    guard_logs("pytest_proxmox.tests.client")
+    with caplog.at_level(logging.INFO):
+        logging.getLogger("pytest_proxmox.tests.client").info("%s", text)
+    assert "opense" not in caplog.text
+    assert "***" in caplog.text
+
+
+def test_other_log_lines_stay(caplog: pytest.LogCaptureFixture) -> None:
+    guard_logs("pytest_proxmox.tests.client")
+    with caplog.at_level(logging.INFO):
+        logging.getLogger("pytest_proxmox.tests.client").info("GET %s", "{'vmid': '9000'}")
+    assert "GET {'vmid': '9000'}" in caplog.text
 
 
 @given(st.text(min_size=4), st.text(), st.text())
