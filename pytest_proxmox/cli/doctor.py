@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -35,11 +36,20 @@ def run(args: argparse.Namespace) -> int:
     findings = []
     for finding in checks.all_of(settings_here()):
         findings.append(finding)
+        _tell_progress(finding.check)
+    _tell_progress("")
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         _show(findings)
     return FOUND if any(finding.state == "fail" for finding in findings) else 0
+
+
+def _tell_progress(check: str) -> None:
+    """Show somebody at a terminal what was looked at last, in a line that goes away."""
+    if sys.stderr.isatty():
+        told = f"checked: {check}" if check else ""
+        print(f"\r\x1b[K{told}", end="", file=sys.stderr, flush=True)
 
 
 def _show(findings: list[Finding]) -> None:
