@@ -21,10 +21,13 @@ Parameters = Mapping[str, Any]
 _OWNER: Final = re.compile(
     r"(?:^|[:/])(?:(?:vm|base|subvol|basevol)-(\d+)-|(\d+)/|backup/vzdump-\w+-(\d+)-)"
 )
+_SHARED: Final = re.compile(r"(^|:)(iso|vztmpl|snippets|import)/")  # nobody's, whatever its name
 # Keys whose value is a volume that the guest then has as its own.
 _DISKS: Final = re.compile(r"(rootfs|mp\d+|(scsi|virtio|sata|ide|unused)\d+|efidisk0|tpmstate0)")
 # Keys that reach the node under the guest: its devices, its files, its shell.
-_HOST: Final = re.compile(r"(args|hookscript|(hostpci|usb|parallel|dev)\d+|lxc(\[n\])?|lxc\..*)")
+_HOST: Final = re.compile(
+    r"(args|hookscript|ivshmem|(hostpci|usb|parallel|dev|virtiofs)\d+|lxc(\[n\])?|lxc\..*)"
+)
 _NAMED_VOLUME: Final = re.compile(r"(?:volume|file)=(.*)")
 
 
@@ -153,6 +156,8 @@ def _volumes(value: str) -> list[str]:
 
 def _owner(volume: str) -> set[int]:
     """The VMID in a volume's name; of a linked clone's, which has its base before it, the last."""
+    if _SHARED.search(volume):
+        return set()
     found = _OWNER.findall(volume)
     return {int(next(filter(None, found[-1])))} if found else set()
 
@@ -177,6 +182,8 @@ def _guest(call: Call, match: re.Match[str]) -> Reach:
     what = match["rest"] or ""
     if what.startswith("/remote_migrate"):
         return Reach(beyond="another cluster, by remote_migrate")
+    if what.startswith("/monitor"):
+        return Reach(beyond="the node itself, by the monitor of a guest")
     reach = _settings(call) if what == "/config" else Reach()
     target = call.one("target-vmid")
     others = frozenset({_number(target, "target-vmid")}) if target is not None else frozenset()

@@ -86,6 +86,19 @@ REFUSED = {
     "bind mount": ("POST", "/nodes/pve/lxc", {"vmid": 9000, "mp0": "/etc,mp=/x"}, "the node"),
     "hook": ("PUT", "/nodes/pve/qemu/9000/config", {"hookscript": "local:x"}, "the node itself"),
     "device": ("PUT", "/nodes/pve/qemu/9000/config", {"hostpci0": "01:00"}, "the node itself"),
+    "shared folder": (
+        "PUT",
+        "/nodes/pve/qemu/9000/config",
+        {"virtiofs0": "dirid=x"},
+        "the node itself",
+    ),
+    "monitor": ("POST", "/nodes/pve/qemu/9000/monitor", {"command": "x"}, "the node itself"),
+    "image that is named like ours": (
+        "DELETE",
+        "/nodes/pve/storage/local/content/local:iso%2Fvm-9000-disk.iso",
+        {},
+        "no guest's",
+    ),
     "arguments": ("POST", "/nodes/pve/qemu", {"vmid": 9000, "args": "-x"}, "the node itself"),
     "disk moved to a foreign guest": (
         "POST",
