@@ -143,6 +143,26 @@ def test_faults_happen_on_a_real_proxmox_too(real: Project) -> None:
     real.run().assert_outcomes(passed=2)
 
 
+def test_faults_are_swept_over_the_calls_on_a_real_proxmox(real: Project, sim: Simulator) -> None:
+    real.write(
+        "test_it.py",
+        "import pytest\n"
+        "@pytest.mark.proxmox_faults(each_call='drop-after,lock,warnings')\n"
+        "def test_it(lxc, proxmox):\n"
+        "    proxmox.nodes('pve').lxc(lxc.vmid).config.put(memory=128)\n",
+    )
+    result = real.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "2 of 2 faults broke the test or leaked:",
+            "drop-after at PUT /nodes/pve/lxc/*/config (call 1): BROKE: *",
+            "lock at PUT /nodes/pve/lxc/*/config (call 1): BROKE: *",
+        ]
+    )
+    assert vmids(sim) == {THEIRS}
+
+
 @pytest.mark.parametrize("way", ["real", "embedded"])
 def test_failing_test_shows_calls_tasks_and_guests(
     real: Project, way: str, monkeypatch: pytest.MonkeyPatch
@@ -167,6 +187,25 @@ def test_failing_test_shows_calls_tasks_and_guests(
             "lxc/9* on pve: running",
         ]
     )
+
+
+def test_failed_task_is_shown_with_the_end_of_its_log(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        "def test_it(lxc, proxmox_faults):\n"
+        "    proxmox_faults.end_task('vzsnapshot', 'no space left')\n"
+        "    try:\n"
+        "        lxc.snapshot('one')\n"
+        "    finally:\n"
+        "        assert 0\n"
+        "def test_other(lxc): assert 0\n",
+    )
+    result = project.run()
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        ["*failed Proxmox tasks*", "vzsnapshot 9*: no space left", "    TASK ERROR: no space left"]
+    )
+    assert result.stdout.str().count("failed Proxmox tasks") == 1
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_proxmox.cli.main import main
 from pytest_proxmox.clock import SystemClock
+from pytest_proxmox.sandbox.ledger import Ledger
 from pytest_proxmox.simulator.server import Server
 from pytest_proxmox.simulator.simulator import Simulator
 from tests.plugin.conftest import Project
@@ -83,6 +84,31 @@ def test_next_run_works_beside_it_and_takes_it_when_its_time_is_over(
     monkeypatch.setattr(SystemClock, "now", lambda self: later)
     assert main(["sweep"]) == 0
     assert vmids(sim) == []
+
+
+KILLED = """
+import os, signal
+
+def test_fails(lxc): assert 0
+
+def test_dies(lxc): os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_reaper_of_a_killed_run_leaves_what_was_kept(shared: Project, sim: Simulator) -> None:
+    shared.write("test_it.py", KILLED)
+    shared.run_apart("--proxmox-keep=failed=10m")
+    clock = SystemClock()
+    begun = clock.monotonic()
+    with Ledger(shared.path / "state" / "pytest-proxmox") as ledger:
+        (target,) = ledger.targets(kind="url")
+        (run,) = ledger.runs(target)
+        while ledger.reaper(run, target) is not None:  # it goes when it has swept twice
+            assert clock.monotonic() - begun < 60
+            clock.sleep(0.1)
+        kept = [int(lease.vmid) for lease in ledger.leases(target)]
+    assert len(kept) == 1
+    assert vmids(sim) == kept
 
 
 def test_other_guests_are_not_swept_by_that_name(
