@@ -69,6 +69,11 @@ class Code(StrEnum):
     NO_TASK = "no-task"
     SHUTDOWN_TIMEOUT = "shutdown-timeout"
     START_TIMEOUT = "start-timeout"
+    START_FAILED = "start-failed"
+    GUEST_SILENT = "guest-silent"
+    DISK_LEFT = "disk-left"
+    CONFIG_STUCK = "config-stuck"
+    JOB_FAILED = "job-failed"
     INTERRUPTED = "interrupted"
     UNKNOWN = "unknown"
 
@@ -154,6 +159,13 @@ RULES: Final[tuple[Rule, ...]] = (
     _rule(Code.WORKER_NOT_STARTED, _T, r"got no worker upid|starting worker failed", write=_A),
     _rule(Code.SHUTDOWN_TIMEOUT, _W, r"powerdown failed - got timeout|container did not stop"),
     _rule(Code.START_TIMEOUT, _T, r"start failed: .*got timeout"),
+    _rule(Code.START_FAILED, _P, r"start failed: QEMU exited|startup for container '\d+' failed"),
+    _rule(Code.START_FAILED, _P, r"KVM virtualisation configured, but not available"),
+    _rule(Code.GUEST_SILENT, _T, r"unable to connect to VM \d+ qmp socket", write=_A),
+    _rule(Code.GUEST_SILENT, _W, r"QEMU guest agent is not running"),
+    _rule(Code.DISK_LEFT, _P, r"Could not remove disk '[^']*', check manually"),
+    _rule(Code.CONFIG_STUCK, _W, r"failed to remove config file"),
+    _rule(Code.JOB_FAILED, _P, r"^job errors$|migration (aborted|problems)"),
     _rule(Code.INTERRUPTED, _A, r"interrupted by signal|received interrupt|unexpected status"),
     _rule(Code.BAD_PARAMETERS, _P, r"", status=400),
 )
