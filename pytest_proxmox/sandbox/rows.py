@@ -11,7 +11,7 @@ from pytest_proxmox.sandbox.lease import Lease, Leftover, State
 from pytest_proxmox.sandbox.run import Run
 from pytest_proxmox.values import LeaseId, NodeName, Upid, Vmid, VmidRange, Volid, parse_kind
 
-VERSION: Final = 3  # 1 and 2 were never released
+VERSION: Final = 4  # 1 to 3 were never released
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS runs (

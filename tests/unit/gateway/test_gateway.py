@@ -18,7 +18,10 @@ from pytest_proxmox.target.session import connect
 from pytest_proxmox.target.tasks import wait
 from tests.unit.gateway.conftest import TEMPLATE, THEIRS, Guarded
 
+BY_BOTH = pytest.mark.parametrize("transport", ["in-process", "https"])
 
+
+@BY_BOTH
 def test_delete_of_a_foreign_guest_gets_403_and_is_not_forwarded(guarded: Guarded) -> None:
     before = guarded.sim.guest(THEIRS)
     with pytest.raises(ResourceException, match=f"403 .*guest {THEIRS} is not leased"):
@@ -67,6 +70,7 @@ def test_create_is_in_the_ledger_before_it_is_forwarded(
     assert (seen[0].state, seen[0].kind, seen[0].node) == (State.CREATING, "lxc", "pve")
 
 
+@BY_BOTH
 def test_app_may_do_everything_with_its_own_guest(guarded: Guarded) -> None:
     api = guarded.api
     guarded.make(9005, start=1)
@@ -115,6 +119,7 @@ def test_release_removes_what_the_app_made_and_nothing_else(guarded: Guarded) ->
     assert guarded.vmids() == {THEIRS, TEMPLATE}
 
 
+@BY_BOTH
 def test_lost_answer_to_a_create_leaves_nothing_behind(guarded: Guarded) -> None:
     guarded.gateway.faults.drop("POST", "/nodes/*/lxc", phase="after")
     with pytest.raises(requests.exceptions.ConnectionError):
@@ -130,6 +135,7 @@ def test_dropped_before_means_never_forwarded(guarded: Guarded) -> None:
     assert guarded.gateway.keeper.leases() == []
 
 
+@BY_BOTH
 def test_faults_have_a_real_nodes_texts(guarded: Guarded) -> None:
     api = guarded.api
     guarded.gateway.faults.fail("GET", "/nodes", error="broken-pipe", times=1)
@@ -146,6 +152,7 @@ def test_fault_inside_a_real_proxmox_is_refused(guarded: Guarded) -> None:
         guarded.gateway.faults.slow_task("vzcreate", 5)
 
 
+@BY_BOTH
 def test_gateway_has_logins_of_its_own(guarded: Guarded) -> None:
     there = guarded.door.endpoint
     keys = guarded.gateway.desk.keys
@@ -165,6 +172,7 @@ def test_gateway_has_logins_of_its_own(guarded: Guarded) -> None:
     assert keys.token_value not in repr(there)
 
 
+@BY_BOTH
 def test_errors_and_texts_come_through_as_they_are(guarded: Guarded) -> None:
     guarded.make(9005)
     with pytest.raises(ResourceException, match=r"500 .*CT 9005 not running") as caught:
