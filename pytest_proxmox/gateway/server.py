@@ -6,9 +6,11 @@ time. The standard library's server writes the reason phrases that PVE's errors 
 
 from __future__ import annotations
 
+import logging
 import shutil
 import socket
 import ssl
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -26,6 +28,9 @@ HANDSHAKE_S: Final = 20.0
 IDLE_S: Final = 120.0  # longer than clients pause between the polls of a task
 MAX_BODY: Final = 1024 * 1024 * 1024  # an upload larger than this is refused
 STOP_S: Final = 10.0
+POLL_S: Final = 0.1  # how often the listener looks whether it shall stop
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Server:
@@ -88,7 +93,10 @@ class Server:
             raise
         self._folder = folder
         self._thread = threading.Thread(
-            target=self._listener.serve_forever, name="pytest-proxmox gateway", daemon=True
+            target=self._listener.serve_forever,
+            args=(POLL_S,),
+            name="pytest-proxmox gateway",
+            daemon=True,
         )
         self._thread.start()
         return self
@@ -156,7 +164,9 @@ class _Listener(ThreadingHTTPServer):
                     self._open.discard(line)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: what clients do to their own connections is not ours to report."""
+        """Log our own mistakes; what clients do to their connections is not ours to report."""
+        if not isinstance(sys.exc_info()[1], OSError):  # a broken TLS line is one too
+            _LOG.exception("a call to the gateway was not answered")
 
     def cut(self) -> None:
         """End every connection that is open."""
