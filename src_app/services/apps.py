@@ -274,7 +274,7 @@ def submit(
         "id": str(uuid.uuid4()),
         "kind": kind,
         "app_id": app.id,
-        "user_id": user_id,
+        "user_id": user_id or app.owner_id,  # what a schedule begins is the owner's
         "subject": app.id,
         "plan": {**plan, "app_id": app.id},
     }

@@ -11,14 +11,24 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 
 from src_app.services.manager import Manager
-from src_app.web import problems
-from src_app.web.api import apps, auth, backups, catalog, operations, system
+from src_app.web import problems, view
+from src_app.web.api import (
+    administration,
+    apps,
+    auth,
+    backups,
+    catalog,
+    monitoring,
+    operations,
+    system,
+)
 from src_app.web.problems import Problem
 from src_app.web.shield import Shield
 
 API = "/api/v1"
 VERSION = "1.0.0"
-MODULES = (auth, catalog, operations, system, backups, apps)
+# The fixed paths below /apps come before /apps/{id}.
+MODULES = (auth, catalog, operations, system, administration, monitoring, backups, apps)
 
 
 def create_app(manager: Manager) -> FastAPI:
@@ -42,6 +52,7 @@ def create_app(manager: Manager) -> FastAPI:
     problems.install(app)
     for module in MODULES:
         app.include_router(module.router, prefix=API)
+    app.include_router(view.router)
     app.add_middleware(Shield, max_body_bytes=manager.config.max_body_bytes)
     if manager.config.cors_origins:
         app.add_middleware(
