@@ -44,11 +44,11 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, *, world: str = "single") -> Iterator[Served]:
+def serving(folder: Path, *options: str, world: str = "single") -> Iterator[Served]:
     """Yield a server that runs inside the block; ``folder`` takes its ready file."""
     ready_file = folder / "ready.json"
     process = subprocess.Popen(
-        [COMMAND, "serve", "--port", "0", "--world", world, "--ready-file", ready_file],
+        [COMMAND, "serve", "--port", "0", "--world", world, "--ready-file", ready_file, *options],
         stdout=subprocess.DEVNULL,
     )
     try:

@@ -75,8 +75,8 @@ class Stage:
         return set() if self.embedded is None else set(self.embedded.vmids())
 
 
-@pytest.fixture
-def test_user(manager: Manager) -> User:
+@pytest.fixture(name="test_user")
+def the_user(manager: Manager) -> User:
     """A complete user, committed."""
     return manager.users.create("tester", PASSWORD, email="tester@example.org")
 
