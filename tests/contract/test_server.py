@@ -256,3 +256,38 @@ def test_a_server_stops_while_clients_are_connected() -> None:
 def test_a_reason_phrase_carries_the_whole_message(server: Server) -> None:
     missing = "Configuration file 'nodes/pve/lxc/4999.conf' does not exist"
     assert get(server, "/api2/json/nodes/pve/lxc/4999/config") == (500, missing)
+
+
+def test_clients_of_every_kind_at_once_leave_a_server_that_answers() -> None:
+    """A bounded soak: good ones, rude ones and silent ones, a hundred and twenty at a time."""
+    sim = Simulator(World.preset("single"))
+    good: list[bool] = []
+
+    def polite(server: Server) -> None:
+        good.extend(is_alive(server) for _ in range(3))
+
+    def rude(server: Server) -> None:
+        with contextlib.suppress(OSError), connect(server) as wire:
+            wire.sendall(b"\x00GET ??\r\n" * 500)
+            wire.recv(100)
+
+    def hasty(server: Server) -> None:
+        with connect(server) as wire:
+            wire.sendall(
+                b"POST /api2/json/access/ticket HTTP/1.1\r\nContent-Length: 999\r\n\r\nuser"
+            )
+
+    def mute(server: Server) -> None:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10):
+            is_alive(server)
+
+    with Server(sim) as server:
+        kinds = (polite, rude, hasty, mute)
+        threads = [threading.Thread(target=kinds[n % 4], args=(server,)) for n in range(120)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert is_alive(server)
+    assert good == [True] * 90
+    assert not sim.crashes
