@@ -10,8 +10,10 @@ import pytest
 
 from pytest_proxmox.errors import ForeignGuest, TaskFailed
 from pytest_proxmox.sandbox.guests import Guest
-from pytest_proxmox.sandbox.lease import State
+from pytest_proxmox.sandbox.lease import Lease, Leftover, State
+from pytest_proxmox.sandbox.removal import Removal, Trace
 from pytest_proxmox.sandbox.sandbox import Sandbox
+from pytest_proxmox.target.tasks import wait
 from tests.contract.sandbox.conftest import Site
 
 
@@ -226,3 +228,38 @@ def test_threads_share_a_sandbox(site: Site) -> None:
     assert sorted(made) == list(range(9000, 9006))
     site.empty(sandbox)
     assert site.picture() == before
+
+
+def test_who_comes_after_our_destroy_is_left_alone(site: Site) -> None:
+    """A guest that was migrated here has no create on this node's list: only ours is there."""
+    sandbox = site.sandbox()
+    guest = sandbox.lxc()
+    upid = sandbox.calls.delete(guest.path())
+    wait(site.api, upid, timeout_s=60, clock=site.clock).demand("destroy")
+    site.simulator.plant(vmid=int(guest.vmid), type="lxc", node=site.facts.node, config={})
+    before = site.picture()
+
+    (leftover,) = sandbox.close()
+
+    assert "not proven ours" in leftover.reason
+    assert site.picture() == before
+
+
+def test_who_takes_our_vmid_while_we_destroy_is_no_leftover(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = site.sandbox()
+    guest = sandbox.lxc()
+    residue = Removal.residue
+
+    def overtaken(removal: Removal, lease: Lease, trace: Trace) -> list[Leftover]:
+        left = residue(removal, lease, trace)
+        if site.simulator.guest(int(guest.vmid)) is None:
+            site.plant(guest.vmid)
+        return left
+
+    monkeypatch.setattr(Removal, "residue", overtaken)
+
+    assert sandbox.close() == []
+    assert states(site) == ["released"]
+    assert site.simulator.guest(int(guest.vmid)) is not None

@@ -14,14 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from pytest_proxmox.clock import SystemClock
+from pytest_proxmox.clock import ManualClock, SystemClock
 from pytest_proxmox.errors import ReaperMissing
+from pytest_proxmox.sandbox import reaper
+from pytest_proxmox.sandbox.lease import State
 from pytest_proxmox.sandbox.ledger import Ledger
 from pytest_proxmox.sandbox.lifeline import Lifeline
-from pytest_proxmox.sandbox.reaper import BYE, Orders, Watch
+from pytest_proxmox.sandbox.reaper import BYE, Orders, Reaper, Watch
 from pytest_proxmox.sandbox.run import Run
+from pytest_proxmox.target.calls import Api
 from pytest_proxmox.target.endpoint import Endpoint
 from pytest_proxmox.target.facts import TargetFacts
+from pytest_proxmox.values import VmidRange
 from tests.unit.sandbox.conftest import URL
 
 FACTS = TargetFacts(
@@ -168,3 +172,41 @@ def test_leaving_by_an_error_is_a_death(
         peer, _ = server.accept()
         with peer:
             assert peer.recv(64) == b""
+
+
+def held_by(run: str, ledger: Ledger) -> Reaper:
+    """A reaper of a run that holds one VMID, on a Proxmox that nobody can reach."""
+    me = Run.here(run)
+    ledger.register(me, target=URL, kind="real")
+    ledger.claim(URL, [VmidRange.parse("9000-9009")], me)
+    orders = Orders(ENDPOINT, FACTS, Path(), run, Path(), None, grace_s=0.0)
+    return Reaper(orders, ledger, ManualClock())
+
+
+def test_a_reaper_goes_on_after_whatever_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def unusable(endpoint: Endpoint) -> Api:
+        tries.append(1)
+        raise OSError("the CA file is gone")
+
+    monkeypatch.setattr(reaper, "connect", unusable)
+    with Ledger(tmp_path, durable=False) as ledger:
+        (left,) = held_by("run-1", ledger).reap(rounds=3)
+
+    assert len(tries) == 3
+    assert left.reason == "the CA file is gone"
+
+
+def test_a_reaper_asks_nobody_where_another_sweep_was_faster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaper, "connect", None)
+    with Ledger(tmp_path, durable=False) as ledger:
+        late = held_by("run-1", ledger)
+        (lease,) = ledger.leases(URL)
+        ledger.advance(lease, State.RELEASED)
+
+        assert late.reap() == []

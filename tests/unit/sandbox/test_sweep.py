@@ -11,11 +11,14 @@ from collections.abc import Callable
 import pytest
 
 from pytest_proxmox.clock import ManualClock
+from pytest_proxmox.sandbox.account import Account
 from pytest_proxmox.sandbox.lease import State
 from pytest_proxmox.sandbox.ledger import Ledger
+from pytest_proxmox.sandbox.removal import Patience
 from pytest_proxmox.sandbox.run import Run, birth
 from pytest_proxmox.sandbox.sandbox import Sandbox
 from pytest_proxmox.sandbox.sweep import collect, forget_dead_simulators
+from pytest_proxmox.values import NodeName
 from tests.unit.sandbox.conftest import SPAN, URL
 from tests.unit.sandbox.fake import FakeGuest, FakeProxmox
 
@@ -134,3 +137,46 @@ def test_a_process_of_another_machine_counts_as_alive() -> None:
 @pytest.mark.parametrize("pid", [2**22 + 1, 0], ids=["no such process", "no process id"])
 def test_there_is_no_birth_without_a_process(pid: int) -> None:
     assert birth(pid) is None
+
+
+def test_the_last_request_of_a_dead_process_is_waited_for(
+    make_sandbox: Callable[..., Sandbox], proxmox: FakeProxmox, ledger: Ledger, clock: ManualClock
+) -> None:
+    """What arrives after the sweep looked would be nobody's."""
+    sandbox = make_sandbox("dead")
+    (lease,) = ledger.claim(URL, [SPAN], sandbox.run)
+    ledger.advance(lease, State.CREATING, kind="lxc", node=NodeName("pve"))
+    bury(ledger, "dead")
+    clock.advance(4)
+    sent = clock.now()
+
+    collect(proxmox, sandbox.facts, ledger, clock=clock)
+
+    assert clock.now() - sent >= Patience().request - 4
+
+
+def test_a_request_that_was_answered_is_not_waited_for(
+    make_sandbox: Callable[..., Sandbox], proxmox: FakeProxmox, ledger: Ledger, clock: ManualClock
+) -> None:
+    sandbox = make_sandbox("dead")
+    sandbox.lxc()
+    bury(ledger, "dead")
+    began = clock.now()
+
+    collect(proxmox, sandbox.facts, ledger, clock=clock)
+
+    assert clock.now() - began < Patience().request
+
+
+def test_an_account_counts_what_was_made_and_what_stayed(
+    make_sandbox: Callable[..., Sandbox], proxmox: FakeProxmox, ledger: Ledger
+) -> None:
+    sandbox = make_sandbox("run-1")
+    assert str(Account.of(ledger, "run-1", URL)) == f"nothing made on {URL}, all removed"
+    sandbox.vmid()
+    sandbox.lxc().destroy()
+    sandbox.lxc()
+    proxmox.guests[sandbox.lxc().vmid].lock = "backup"
+    sandbox.close()
+
+    assert str(Account.of(ledger, "run-1", URL)) == f"3 containers made on {URL}, 1 not removed"
