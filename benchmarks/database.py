@@ -43,6 +43,7 @@ T0 = TABLES[0]
 """
 
 TIMES = """
+import statistics
 import time
 import pytest
 
@@ -65,7 +66,7 @@ def pytest_runtest_teardown(item):
 
 def pytest_sessionfinish():
     skip = len(SPENT) // 10  # the first tests make the database
-    print("SPENT", sum(SPENT[skip:]) / len(SPENT[skip:]))
+    print("SPENT", statistics.median(SPENT[skip:]))
 """
 
 BODY = """
@@ -187,7 +188,7 @@ class Suite:
             path.write_text(text, encoding="utf-8")
 
     def seconds_per_test(self) -> float:
-        """Return the mean time that a test's setup and teardown took."""
+        """Return the median time that a test's setup and teardown took."""
         done = subprocess.run(
             [self._python, "-m", "pytest", "-q", "-s", "-p", "times", *self._switches],
             cwd=self._folder,

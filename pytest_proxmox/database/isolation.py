@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from types import CodeType
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import Engine, Pool, QueuePool, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from pytest_proxmox.database.bindings import Binding
+from pytest_proxmox.database.commits import Commit
 from pytest_proxmox.database.escapes import EscapeWatch
 from pytest_proxmox.database.ids import UniqueIds
 from pytest_proxmox.database.state import Inspector
@@ -47,7 +48,8 @@ class Isolation:
         self._slot: Any = None
         self._url: Any = None
         self._saved: Any = None
-        self._counters: tuple[int, ...] | None = None
+        self._new = True  # nobody has looked at the database yet
+        self._dirty = False  # somebody else committed in the running test
         self.engine = self._make_engine(switches=False)
         self.app_engine = self._make_engine(switches=False)
         self.facade = self._make_engine(switches=True)
@@ -175,16 +177,32 @@ class Isolation:
         Raises:
             StateChanged: the database is not consistent, or a transactionless test cannot start.
         """
-        if self._counters is None or self.store.real.suspicious(self._counters):
-            self._look_anew(name)
+        self._look_before(name, later=transaction and not self.wire.stack)
         if not transaction:
             self._saved = self.store.save()
         self.wire.direct = not transaction and self.store.url.database is not None
         self.watch.test = name
         self.wire.begin_test(name, outer=transaction, code=code)
 
+    def _look_before(self, name: str, *, later: bool) -> None:
+        """Look what was committed since the last test; ``later``, where dates will tell."""
+        real = self.store.real
+        self._dirty = False
+        real.mark()
+        if real.dated and later and not self._new:
+            self.wire.after_start = partial(self._look_back, name)
+        elif self._new or real.foreign() is not Commit.NONE:
+            self._look_anew(name)
+
+    def _look_back(self, name: str) -> None:
+        commit = self.store.real.foreign()
+        self._dirty |= commit is Commit.RECENT
+        if commit is Commit.EARLIER:
+            self._look_anew(name)
+
     def _look_anew(self, name: str) -> None:
-        self._counters = self.store.real.counters()
+        self._new = False
+        self.store.real.remember()
         self.inspector.remember()
         findings = self.inspector.inconsistencies()
         if findings:
@@ -206,8 +224,11 @@ class Isolation:
         escape = self.watch.take()
         if escape is not None:
             raise escape
-        if transaction and self.store.real.suspicious(self._counters or ()):
-            self._compare(name)
+        if transaction:
+            self.wire.after_start = None
+            self._look_back(name)
+            if self._dirty:
+                self._compare(name)
 
     def drop_connections(self) -> None:
         """Close the connections that sessions of a transactionless test have of their own."""
@@ -219,10 +240,10 @@ class Isolation:
         self.wire.direct = False
         self.store.restore(self._saved)
         self._saved = None
-        self._counters = self.store.real.counters()
+        self.store.real.remember()
 
     def _compare(self, name: str) -> None:
-        self._counters = self.store.real.counters()
+        self.store.real.remember()
         findings = self.inspector.changes() + self.inspector.inconsistencies()
         if findings:
             self.inspector.remember()

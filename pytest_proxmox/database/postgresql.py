@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -10,20 +10,12 @@ import psycopg
 from psycopg import errors, pq
 from psycopg.rows import TupleRow
 
+from pytest_proxmox.clock import Clock, SystemClock
+from pytest_proxmox.database.commits import Ask, Commit, Watch, choose
 from pytest_proxmox.database.statements import Kind, Statement
 from pytest_proxmox.database.virtual import Virtual
 
 GUARD = "pp_guard"
-# Nobody committed since X when no transaction id from X on is committed; ids below the
-# oldest that the server remembers are an error, so the range is read once a test only.
-_COUNTERS = (
-    "SELECT pg_snapshot_xmax(s)::text, EXISTS (SELECT 1 FROM generate_series("
-    "greatest({before}, pg_snapshot_xmax(s)::text::bigint - 5000), "
-    "pg_snapshot_xmax(s)::text::bigint - 1) AS x "
-    "WHERE pg_xact_status(x::text::xid8) = 'committed') "
-    "OR pg_snapshot_xmax(s)::text::bigint - {before} > 5000 "
-    "FROM (SELECT pg_current_snapshot() AS s) AS now"
-)
 
 
 class PostgresReal:
@@ -31,19 +23,34 @@ class PostgresReal:
 
     eager = True
 
-    def __init__(self, parameters: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, Any],
+        *,
+        watch: Callable[[Ask, Clock], Watch] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self.parameters = dict(parameters)
+        self.clock = clock or SystemClock()
+        self._choose = watch or choose
         self.connection: psycopg.Connection[TupleRow]
-        self._seen: tuple[int, bool] | None = None
-        self._since = 0
+        self._watch: Watch
+        self._answer: pq.abc.PGresult | None = None  # to the watch, when it came along
+        self._began = 0.0
         self.connect()
+
+    @property
+    def dated(self) -> bool:
+        """Whether a commit before a test can be told from one in it, later on."""
+        return self._watch.dated
 
     def connect(self) -> None:
         """Open the connection, again after the database was made anew."""
         self.connection = psycopg.connect(
             **self.parameters, autocommit=True, prepare_threshold=None
         )
-        self.counters()
+        self._watch = self._choose(self._send, self.clock)
+        self.remember()
 
     def control(self, *statements: str) -> None:
         """Run statements that steer the transaction, in one round trip."""
@@ -60,37 +67,50 @@ class PostgresReal:
         """Whether a transaction is open."""
         return self.connection.pgconn.transaction_status != pq.TransactionStatus.IDLE
 
+    def start(self, *statements: str) -> None:
+        """Run the statements that begin a transaction, and look on the way."""
+        sql = "; ".join([*statements, self._watch.look()])
+        try:
+            self._answer = self._send(sql)
+        except errors.InvalidSqlStatementName:
+            self.control("ROLLBACK")
+            self._watch.prepare()
+            self._answer = self._send(sql)
+
     def abandon(self, savepoint: str, *, whole: bool) -> None:
         """Roll back to ``savepoint``, which must exist, and the ``whole`` transaction if told."""
         if not whole:
             self.control(f"ROLLBACK TO {savepoint}", f"RELEASE {savepoint}")
             return
-        # Three in one: as one string they would be one transaction, and SELECT part of it.
-        query = _COUNTERS.format(before=self._since)
-        result = self._send(f"ROLLBACK TO {savepoint}; ROLLBACK; {query}")
-        self._seen = (int(_text(result, 0)), _text(result, 1) == "t")
+        try:
+            self._answer = self._send(f"ROLLBACK TO {savepoint}; ROLLBACK; {self._watch.look()}")
+        except errors.InvalidSqlStatementName:  # the rollback is done
+            self._watch.prepare()
 
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
 
-    def counters(self) -> tuple[int, ...]:
-        """Return the next transaction id: it moves with every writer of the server."""
-        result = self._send("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
-        self._since = int(_text(result, 0))
-        return (self._since,)
+    def mark(self) -> None:
+        """Note that a test begins now."""
+        self._began = self.clock.now()
 
-    def suspicious(self, before: tuple[int, ...]) -> bool:
-        """Whether somebody else may have committed since ``before``."""
-        if self._seen is None:
-            result = self._send(_COUNTERS.format(before=self._since))
-            self._seen = (int(_text(result, 0)), _text(result, 1) == "t")
-        (self._since, moved), self._seen = self._seen, None
-        return moved
+    def remember(self) -> None:
+        """Take all commits so far for known."""
+        self._answer = None
+        self._watch.remember()
 
+    def foreign(self) -> Commit:
+        """Return whether somebody else has committed since this was asked last."""
+        answer, self._answer = self._answer, None
+        return self._watch.found(answer or self._look(), self._began)
 
-def _text(result: pq.abc.PGresult, column: int) -> str:
-    return (result.get_value(0, column) or b"").decode()
+    def _look(self) -> pq.abc.PGresult:
+        try:
+            return self._send(self._watch.look())
+        except errors.InvalidSqlStatementName:
+            self._watch.prepare()
+            return self._send(self._watch.look())
 
 
 class _Asking:

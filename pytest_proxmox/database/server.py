@@ -32,6 +32,7 @@ _SETTINGS = {  # a crash may lose everything: the folder is thrown away anyway
     "shared_buffers": "32MB",
     "max_connections": "60",
     "listen_addresses": "127.0.0.1",
+    "track_commit_timestamp": "on",  # the cheapest way to see that somebody commits
 }
 
 

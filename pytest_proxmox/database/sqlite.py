@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+from pytest_proxmox.database.commits import Commit
 from pytest_proxmox.database.statements import Kind
 from pytest_proxmox.database.virtual import Virtual
 from pytest_proxmox.errors import IsolationError
@@ -32,11 +33,13 @@ class SqliteReal:
     """The one real connection of an SQLite database."""
 
     eager = False
+    dated = False
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.connection = open_connection(path)
         self._functions: set[tuple[str, int]] = set()
+        self._version = 0
 
     def create_function(self, name: str, arguments: int, function: Any, **kwargs: Any) -> None:
         """Define a function; one that is defined already may be in use, and then stays."""
@@ -52,6 +55,8 @@ class SqliteReal:
         for statement in statements:
             self.connection.execute(statement)
 
+    start = control
+
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
         return self.connection.in_transaction
@@ -64,16 +69,22 @@ class SqliteReal:
         """Close the connection."""
         self.connection.close()
 
-    def counters(self) -> tuple[int, ...]:
-        """Return numbers that move when another connection has committed."""
-        if self.path is None:
-            return (0,)
-        row = self.connection.execute("PRAGMA data_version").fetchone()
-        return (int(row[0]),)
+    def mark(self) -> None:
+        """Note that a test begins now: commits have no dates."""
 
-    def suspicious(self, before: tuple[int, ...]) -> bool:
-        """Whether somebody else may have committed since ``before``."""
-        return self.counters() != before
+    def remember(self) -> None:
+        """Take all commits so far for known."""
+        self._version = self._data_version()
+
+    def foreign(self) -> Commit:
+        """Return whether somebody else has committed since this was asked last."""
+        before, self._version = self._version, self._data_version()
+        return Commit.NONE if before == self._version else Commit.RECENT
+
+    def _data_version(self) -> int:
+        if self.path is None:
+            return 0  # nobody else can reach it
+        return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
 
 
 class SqliteCursor(sqlite3.Cursor):

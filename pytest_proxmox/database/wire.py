@@ -31,6 +31,9 @@ class Real(Protocol):
     def control(self, *statements: str) -> None:
         """Run statements that steer the transaction."""
 
+    def start(self, *statements: str) -> None:
+        """Run the statements that begin a transaction, and look who else committed before."""
+
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
 
@@ -92,6 +95,7 @@ class Wire:
         self.outer = False
         self.direct = False  # each session gets a real connection of its own
         self._begun_outer = False
+        self.after_start: Callable[[], None] | None = None  # what to do once in a test
         self._floor = 0
         self._kept: list[tuple[Entry, bool, bool, list[Entry]]] = []
         self._front_thread = threading.get_ident()
@@ -167,18 +171,17 @@ class Wire:
                 "What it writes would stay in the database of all following tests: "
                 "end the thread before its test ends."
             )
-        start = self._start()
         entry = Entry(owner, f"pp_{next(self._names)}", label, who, caller())
-        self.real.control(*start, f"SAVEPOINT {entry.name}")
-        self.stack.append(entry)
-        return entry
-
-    def _start(self) -> list[str]:
         begin = [] if self.real.in_transaction() else ["BEGIN"]
         if self.outer and not self._begun_outer:
             self._begun_outer = True
             begin.append(f"SAVEPOINT {OUTER}")
-        return begin
+        then, self.after_start = self.after_start, None
+        (self.real.start if then else self.real.control)(*begin, f"SAVEPOINT {entry.name}")
+        self.stack.append(entry)
+        if then:
+            then()
+        return entry
 
     def release(self, entries: list[Entry]) -> None:
         """Commit ``entries``, as soon as nobody's savepoint lies above them."""

@@ -15,6 +15,7 @@ from sqlalchemy import Engine, StaticPool, create_engine, text
 from sqlalchemy.orm import Session
 
 from pytest_proxmox.database import escapes as watch
+from pytest_proxmox.database.sessions import IsolatedTest
 from pytest_proxmox.errors import EscapedCommit, StateChanged
 from tests.unit.database.isolation.registry import behaviour
 from tests.unit.database.isolation.worlds import Item, World, make_schema, names
@@ -47,6 +48,14 @@ def _remove(w: World, engine: Engine) -> None:
     engine.dispose()
     if w.variant == "sqlite-file":
         Path(str(engine.url.database)).unlink()
+
+
+def write(w: World, sql: str) -> None:
+    """Commit ``sql`` past SQLAlchemy."""
+    raw = w.raw()
+    raw.execute(sql)
+    raw.commit()
+    raw.close()
 
 
 def rows(engine: Engine) -> int:
@@ -118,22 +127,66 @@ async def autocommit_write_through_an_unbound_engine_is_refused(w: World) -> Non
 
 @behaviour(variants=["sqlite-file", "postgresql"], styles=["sync"])
 async def raw_driver_write_is_found_by_table(w: World) -> None:
-    def write(sql: str) -> None:
-        raw = w.raw()
-        raw.execute(sql)
-        raw.commit()
-        raw.close()
-
     def dirty_test() -> None:
         with w.test():
-            write("INSERT INTO items (name) VALUES ('raw')")
+            write(w, "INSERT INTO items (name) VALUES ('raw')")
 
     with pytest.raises(StateChanged, match="table items: 0 rows before, 1 after"):
         dirty_test()
-    write("DELETE FROM items")
+    write(w, "DELETE FROM items")
     assert w.outside() == w.baseline
     with w.test():  # the next test is not blamed
         pass
+
+
+@behaviour(variants=["sqlite-file", "postgresql"], styles=["sync"])
+async def raw_write_before_the_tests_first_statement_is_found(w: World) -> None:
+    async def dirty_test() -> None:
+        with w.test() as test:
+            write(w, "INSERT INTO items (name) VALUES ('raw')")
+            assert await names(w.own(test)) == ["raw"]
+
+    with pytest.raises(StateChanged, match="table items: 0 rows before, 1 after"):
+        await dirty_test()
+    write(w, "DELETE FROM items")
+
+
+@behaviour(variants=["sqlite-file", "postgresql"], styles=["sync"])
+async def raw_commit_of_a_transaction_from_before_the_test_is_found(w: World) -> None:
+    raw = w.raw()
+    raw.execute("INSERT INTO items (name) VALUES ('raw')")
+
+    async def reading_test(*, commits: bool) -> None:
+        with w.test() as test:
+            assert await names(w.own(test)) == []
+            if commits:
+                raw.commit()
+
+    await reading_test(commits=False)
+    with pytest.raises(StateChanged, match="table items: 0 rows before, 1 after"):
+        await reading_test(commits=True)
+    raw.close()
+    write(w, "DELETE FROM items")
+
+
+@behaviour(variants=["sqlite-file", "postgresql"], styles=["sync"])
+async def raw_write_between_tests_is_the_next_tests_baseline(w: World) -> None:
+    write(w, "INSERT INTO items (name) VALUES ('seed')")
+    test = IsolatedTest(w.isolation, "a test")
+    assert await names(w.own(test)) == ["seed"]
+    test.end()
+    write(w, "DELETE FROM items")
+    with w.test():
+        pass
+
+
+@behaviour(variants=["postgresql"], styles=["sync"])
+async def deallocate_all_does_not_blind_the_watch(w: World) -> None:
+    for _ in range(2):  # at the test's end, and at the next one's start
+        with w.test() as test:
+            w.own(test).execute(text("DEALLOCATE ALL"))
+    with w.test() as test:
+        assert await names(w.own(test)) == []
 
 
 @behaviour(styles=["sync"])
