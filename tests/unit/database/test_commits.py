@@ -164,7 +164,9 @@ def undated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 ESCAPES = sorted(
     name
     for name, case in CASES.items()
-    if case.body.__module__ == escapes.__name__ and "postgresql" in case.variants
+    if case.body.__module__ == escapes.__name__
+    and "postgresql" in case.variants
+    and "sync" in case.styles
 )
 
 

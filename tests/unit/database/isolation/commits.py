@@ -404,6 +404,6 @@ async def sequences_start_again_after_reset(w: World) -> None:
             item = Item(name="a")
             session.add(item)
             await done(session.commit())
-            ids.append(item.id if w.style == "async" else session.get(Item, item.id).id)
+            ids.append(item.id if w.style != "sync" else session.get(Item, item.id).id)
             await done(session.close())
     assert ids[0] == ids[1]

@@ -12,13 +12,14 @@ from unittest import mock
 
 import pytest
 from sqlalchemy import Engine, StaticPool, create_engine, text
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 from pytest_proxmox.database import escapes as watch
 from pytest_proxmox.database.sessions import IsolatedTest
 from pytest_proxmox.errors import EscapedCommit, StateChanged
 from tests.unit.database.isolation.registry import behaviour
-from tests.unit.database.isolation.worlds import Item, World, make_schema, names
+from tests.unit.database.isolation.worlds import Base, Item, World, make_schema, names
 
 
 @contextlib.contextmanager
@@ -80,6 +81,26 @@ async def commit_through_an_unbound_engine_is_refused_by_name(w: World) -> None:
     assert "escapes.py" in text_
     assert "commit_through_an_unbound_engine_is_refused_by_name" in text_
     assert "db_bind" in text_
+
+
+@behaviour(styles=["async"])
+async def commit_through_an_unbound_async_engine_is_refused_by_name(w: World) -> None:
+    with foreign(w) as engine:
+        url = engine.url.set(drivername=w.async_engine.url.drivername)
+        other = create_async_engine(url, poolclass=StaticPool)
+        if w.variant == "sqlite-memory":  # a memory of its own
+            async with other.begin() as connection:
+                await connection.run_sync(Base.metadata.create_all)
+        with w.test() as test:
+            async with AsyncSession(other) as session:
+                session.add(Item(name="escaped"))
+                with pytest.raises(EscapedCommit, match="INSERT INTO items") as caught:
+                    await session.commit()
+            test.isolation.escape()
+        async with other.connect() as reading:
+            assert (await reading.execute(text("SELECT count(*) FROM items"))).scalar_one() == 0
+        await other.dispose()
+    assert "commit_through_an_unbound_async_engine_is_refused_by_name" in str(caught.value)
 
 
 @behaviour(styles=["sync"])

@@ -13,11 +13,19 @@ from tests.unit.database.isolation.registry import CASES, Case
 from tests.unit.database.isolation.worlds import VARIANTS, Style, Variant, World, drive, world
 
 DOCS = Path(__file__).parents[4] / "docs/explanation/database-isolation.md"
+
+
+def _styles(case: Case, variant: Variant) -> list[Style]:
+    """The case's styles, and another asynchronous driver where there is one."""
+    other: list[Style] = ["asyncpg"] if variant == "postgresql" and "async" in case.styles else []
+    return [*case.styles, *other]
+
+
 RUNS = [
     pytest.param(variant, style, case, id=f"{case.name}-{variant}-{style}")
     for variant in VARIANTS
     for case in CASES.values()
-    for style in case.styles
+    for style in _styles(case, variant)
     if variant in case.variants
 ]
 

@@ -24,7 +24,7 @@ from pytest_proxmox.database.state import Inspector
 from pytest_proxmox.database.stores import PostgresStore, SqliteStore
 
 Variant = Literal["sqlite-memory", "sqlite-file", "postgresql"]
-Style = Literal["sync", "async"]
+Style = Literal["sync", "async", "asyncpg"]  # the last: another driver of the application
 VARIANTS: tuple[Variant, ...] = ("sqlite-memory", "sqlite-file", "postgresql")
 STYLES: tuple[Style, ...] = ("sync", "async")
 
@@ -66,11 +66,21 @@ class World:
     isolation: Isolation
     engine: Any
     local: sessionmaker[Session]
-    async_engine: Any
-    async_local: async_sessionmaker[Any]
+    engines: dict[Style, Any]
+    locals: dict[Style, async_sessionmaker[Any]]
     style: Style = "sync"
     code: Any = None
     baseline: dict[str, TableState] = field(default_factory=dict)
+
+    @property
+    def async_local(self) -> async_sessionmaker[Any]:
+        """The application's factory of asynchronous sessions."""
+        return self.locals.get(self.style, self.locals["async"])
+
+    @property
+    def async_engine(self) -> Any:
+        """The application's asynchronous engine."""
+        return self.engines.get(self.style, self.engines["async"])
 
     def session(self) -> Any:
         """A new session of the application, in this style."""
@@ -126,7 +136,7 @@ async def count(session: Any) -> int:
 
 def drive(style: Style, body: Coroutine[Any, Any, None]) -> None:
     """Run a behaviour: without a loop, or in one."""
-    if style == "async":
+    if style != "sync":
         asyncio.run(body)
         return
     try:
@@ -149,19 +159,23 @@ def world(variant: Variant, folder: Path) -> Iterator[World]:
     lite = variant != "postgresql"
     # the default pool for memory gives both sessions of a thread one connection: not our subject
     engine = create_engine(store.url, poolclass=QueuePool)
-    driver = "sqlite+aiosqlite" if lite else "postgresql+psycopg"
-    async_engine = create_async_engine(store.url.set(drivername=driver))
+    drivers: dict[Style, str] = (
+        {"async": "sqlite+aiosqlite"}
+        if lite
+        else {"async": "postgresql+psycopg", "asyncpg": "postgresql+asyncpg"}
+    )
+    engines = {s: create_async_engine(store.url.set(drivername=d)) for s, d in drivers.items()}
     local = sessionmaker(engine)
-    async_local = async_sessionmaker(async_engine, expire_on_commit=False)
+    locals_ = {s: async_sessionmaker(e, expire_on_commit=False) for s, e in engines.items()}
     with engine.connect():  # an application that connected before the tests began
         pass
     bindings = [
         bind_of("app:SessionLocal", local, origin="test"),
-        bind_of("app:AsyncLocal", async_local, origin="test"),
+        *(bind_of(f"app:{s}", maker, origin="test") for s, maker in locals_.items()),
     ]
     isolation = Isolation(store, inspector=Inspector(store), bindings=bindings)
     isolation.install()
-    made = World(variant, isolation, engine, local, async_engine, async_local)
+    made = World(variant, isolation, engine, local, engines, locals_)
     made.baseline = made.outside()
     try:
         yield made
