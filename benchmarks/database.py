@@ -1,9 +1,8 @@
 """What the database fixtures cost a test, against recipes and a plugin that people use today.
 
-Every side is its own pytest run of many tests on the same kind of database; a test's cost is
-what its fixture takes, setup and teardown, without the body: the run with the fixture and a body
-minus the run of the same body without it would compare two noisy sums, so the fixture's own time
-is taken inside the run, from the start of its setup to the end of its teardown, body left out.
+Every side is its own pytest run of many tests on the same kind of database. A fixture's cost is
+the time of its tests' setup and teardown, less that of tests without it in the same run: the
+bodies are left out on both sides, so that their noise is too.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ import statistics
 import time
 import pytest
 
-SPENT = []
+SPENT = {True: [], False: []}  # with the fixture, without it
 BEGAN = {}
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -61,12 +60,12 @@ def pytest_runtest_setup(item):
 def pytest_runtest_teardown(item):
     began = time.perf_counter()
     result = yield
-    SPENT.append(BEGAN.pop(item.nodeid) + time.perf_counter() - began)
+    spent = BEGAN.pop(item.nodeid) + time.perf_counter() - began
+    SPENT["test_work" in item.name].append(spent)
     return result
 
-def pytest_sessionfinish():
-    skip = len(SPENT) // 10  # the first tests make the database
-    print("SPENT", statistics.median(SPENT[skip:]))
+def pytest_sessionfinish():  # the median: the first tests make the database
+    print("SPENT", statistics.median(SPENT[True]) - statistics.median(SPENT[False]))
 """
 
 BODY = """
@@ -80,11 +79,11 @@ def test_work({fixture}, n):
     assert {fixture}.query(T0).count() == 1
 """
 
-NOTHING = """
+NOTHING = f"""
 import pytest
 
-@pytest.mark.parametrize("n", range({tests}))
-def test_work(n):
+@pytest.mark.parametrize("n", range({TESTS}))
+def test_nothing(n):
     assert n >= 0
 """
 
@@ -188,7 +187,7 @@ class Suite:
             path.write_text(text, encoding="utf-8")
 
     def seconds_per_test(self) -> float:
-        """Return the median time that a test's setup and teardown took."""
+        """Return the median time of setup and teardown, less that of tests without fixture."""
         done = subprocess.run(
             [self._python, "-m", "pytest", "-q", "-s", "-p", "times", *self._switches],
             cwd=self._folder,
@@ -198,10 +197,9 @@ class Suite:
             text=True,
             check=False,
         )
-        for line in done.stdout.splitlines():
-            if "SPENT" in line:
-                return float(line.rpartition("SPENT")[2])
-        raise RuntimeError(f"the suite in {self._folder} failed: {done.stdout}{done.stderr}")
+        if done.returncode:
+            raise RuntimeError(f"the suite in {self._folder} failed: {done.stdout}{done.stderr}")
+        return max(float(done.stdout.rpartition("SPENT")[2].split()[0]), 1e-9)
 
 
 def _files(body: str, conftest: str, ini: str = "[pytest]\n") -> dict[str, str]:
@@ -209,6 +207,7 @@ def _files(body: str, conftest: str, ini: str = "[pytest]\n") -> dict[str, str]:
         "models.py": MODELS,
         "times.py": TIMES,
         "conftest.py": conftest,
+        "test_nothing.py": NOTHING,
         "test_work.py": body,
         "pytest.ini": ini,
     }
@@ -220,21 +219,13 @@ def _body(fixture: str, tests: int = TESTS) -> str:
 
 def _ours(folder: Path, url: str) -> Measure:
     ini = f"{PLAIN_INI}db_metadata = models:Base\ndb_url = {url}\n"
-    return _net(folder, _files(_body("db_session"), "", ini), ours=True)
+    files = _files(_body("db_session"), "", ini)
+    return Suite(folder, files, python=sys.executable, ours=True).seconds_per_test
 
 
 def _peer(folder: Path, text: str, url: str, tests: int = TESTS) -> Measure:
-    return _net(folder, _files(_body("session", tests), text.replace("{url}", url)), ours=False)
-
-
-def _net(
-    folder: Path, files: dict[str, str], *, ours: bool, python: str = sys.executable
-) -> Measure:
-    """Return the measure of a suite's fixtures, less what pytest itself spends on a test."""
-    suite = Suite(folder / "with", files, python=python, ours=ours)
-    empty = {**files, "test_work.py": NOTHING.format(tests=TESTS)}
-    bare = Suite(folder / "without", empty, python=python, ours=ours)
-    return lambda: max(suite.seconds_per_test() - bare.seconds_per_test(), 1e-9)
+    files = _files(_body("session", tests), text.replace("{url}", url))
+    return Suite(folder, files, python=sys.executable, ours=False).seconds_per_test
 
 
 @lru_cache(maxsize=1)
@@ -266,7 +257,7 @@ def _django(folder: Path, databases: str) -> Measure:
     files = _files(DJANGO_BODY.format(tests=TESTS), DJANGO.replace("{databases}", databases))
     files["shelf/__init__.py"] = ""
     files["shelf/models.py"] = f"from django.db import models\n{DJANGO_MODELS}"
-    return _net(folder, files, ours=False, python=_django_python())
+    return Suite(folder, files, python=_django_python(), ours=False).seconds_per_test
 
 
 def main() -> Sequence[Row]:

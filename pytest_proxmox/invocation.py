@@ -102,10 +102,10 @@ class Invocation:
         if self.worker in (CONTROLLER, "gw0"):
             self.notes.extend(lines)
 
-    def stop(self, session: pytest.Session, mistake: UserMistake) -> None:
+    def stop(self, session: pytest.Session, mistake: UserMistake, *, what: str = "Proxmox") -> None:
         """Let no further test begin: each would fail for the same reason."""
         self.mistake = self.mistake or str(mistake)
-        session.shouldstop = "Proxmox cannot be used"
+        session.shouldstop = f"{what} cannot be used"
 
     def share(self, workerinput: dict[str, Any]) -> None:
         """Let an xdist worker that is about to start know whose part it is."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy.engine import ExceptionContext
 
 from pytest_proxmox.database.places import caller, stack
 from pytest_proxmox.database.statements import Kind, classify, placeless
@@ -31,12 +32,14 @@ class EscapeWatch:
         event.listen(Engine, "before_cursor_execute", self._statement)
         event.listen(Engine, "commit", self._commit)
         event.listen(Engine, "rollback", self._rollback)
+        event.listen(Engine, "handle_error", self._failed)
 
     def uninstall(self) -> None:
         """Stop to look."""
         event.remove(Engine, "before_cursor_execute", self._statement)
         event.remove(Engine, "commit", self._commit)
         event.remove(Engine, "rollback", self._rollback)
+        event.remove(Engine, "handle_error", self._failed)
 
     def forget(self) -> None:
         """Forget which URLs are harmless: the allowed ones have changed."""
@@ -71,6 +74,16 @@ class EscapeWatch:
 
     def _rollback(self, connection: Connection) -> None:
         connection.info.pop(_NOTE, None)
+
+    def _failed(self, context: ExceptionContext) -> None:
+        """Say, where an engine that is not isolated finds no server, that it need not."""
+        if self.test and context.connection is None and context.engine is not None:
+            url = context.engine.url.render_as_string()
+            error = context.sqlalchemy_exception or context.original_exception
+            error.add_note(
+                f"The engine {url} is not the test database: if it is the application's own, name "
+                "it or its session factory in the ini key db_bind."
+            )
 
     def _refuse(self, connection: Connection) -> None:
         statement, place, lines = connection.info.pop(_NOTE)

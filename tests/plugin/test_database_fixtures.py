@@ -133,10 +133,21 @@ def test_url_can_be_allowed(project: Project) -> None:
 
 
 def test_missing_metadata_says_which_key_to_set(project: Project) -> None:
-    project.write("test_it.py", "def test_it(db_session): pass")
+    project.write("test_it.py", "def test_it(db_session): pass\ndef test_other(): pass")
     result = project.run()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*ini key db_metadata*Set db_metadata = *"])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "setup.py" not in result.stdout.str()  # no traceback
+
+
+def test_unbound_engine_that_finds_no_server_says_how_to_bind_it(project: Project) -> None:
+    app(project, "postgresql+psycopg://127.0.0.1:1/prod")
+    project.ini("db_metadata = app:Base", "db_url = sqlite")
+    project.write("test_it.py", "from app import add\ndef test_it(db_session): add('a')")
+    result = project.run_apart()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*127.0.0.1:1/prod is not the test database*db_bind*"])
 
 
 @pytest.mark.parametrize(
