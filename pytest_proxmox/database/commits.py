@@ -55,9 +55,7 @@ class Dates:
 
     def __init__(self, ask: Ask, clock: Clock) -> None:
         self._ask = ask
-        before = clock.now()
-        server = float(_text(ask("SELECT extract(epoch FROM clock_timestamp())")))
-        self._ahead = server - (before + clock.now()) / 2
+        self._ahead = _seconds_ahead(ask, clock)
         self._last = b""
         self.prepare()
 
@@ -81,6 +79,14 @@ class Dates:
     def remember(self) -> None:
         """Take the last commit for known."""
         self._last = _text(self._ask("SELECT (pg_last_committed_xact()).xid"))
+
+
+def _seconds_ahead(ask: Ask, clock: Clock) -> float:
+    """Return how far the server's clock is ahead of ours: 0 unless it cannot be the same one."""
+    before = clock.now()
+    server = float(_text(ask("SELECT extract(epoch FROM clock_timestamp())")))
+    after = clock.now()
+    return 0.0 if before <= server <= after else server - (before + after) / 2
 
 
 # Nobody has committed while a snapshot of the running transactions stays the same, nor when no

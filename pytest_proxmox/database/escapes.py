@@ -14,6 +14,8 @@ from pytest_proxmox.database.urls import Place, is_allowed, is_temporary
 from pytest_proxmox.database.virtual import Virtual
 from pytest_proxmox.errors import EscapedCommit
 
+__tracebackhide__ = True  # an error leads to the line of the test, not to ours
+
 _NOTE = "pytest_proxmox_wrote"
 _CALM = (Kind.READ, Kind.PRAGMA)
 

@@ -22,6 +22,8 @@ from pytest_proxmox.database.virtual import Virtual
 from pytest_proxmox.database.wire import Wire
 from pytest_proxmox.errors import DatabaseRefused, EscapedCommit, StateChanged
 
+__tracebackhide__ = True  # an error leads to the line of the test, not to ours
+
 
 class Isolation:
     """Leads every engine of the test database to one wire, and watches all others."""

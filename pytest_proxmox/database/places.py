@@ -24,8 +24,8 @@ _LIBRARIES = (
 
 @lru_cache(maxsize=1024)
 def _foreign(filename: str) -> bool:
-    if filename.startswith((_OWN, "<")):
-        return True
+    if filename.startswith((_OWN, "<")) or os.path.basename(filename) == "pytest":
+        return True  # the last: the command in bin/
     if "site-packages" in filename:
         tail = filename.rpartition("site-packages")[2]
         return tail.lstrip("/\\").startswith(_LIBRARIES)

@@ -15,6 +15,8 @@ from pytest_proxmox.database.commits import Ask, Commit, Watch, choose
 from pytest_proxmox.database.statements import Kind, Statement
 from pytest_proxmox.database.virtual import Virtual
 
+__tracebackhide__ = True  # an error leads to the line of the test, not to ours
+
 GUARD = "pp_guard"
 
 

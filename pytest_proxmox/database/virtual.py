@@ -12,6 +12,8 @@ from pytest_proxmox.database.statements import Kind, Statement, classify
 from pytest_proxmox.database.wire import PATIENCE_S, Entry, Wire
 from pytest_proxmox.errors import SessionsEntangled, StaleTransaction
 
+__tracebackhide__ = True  # an error leads to the line of the test, not to ours
+
 POLL_S = 0.001
 
 

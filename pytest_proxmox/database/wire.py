@@ -18,6 +18,8 @@ from pytest_proxmox.clock import Clock, SystemClock
 from pytest_proxmox.database.places import caller
 from pytest_proxmox.errors import EscapedCommit, IsolationError, SessionsEntangled
 
+__tracebackhide__ = True  # an error leads to the line of the test, not to ours
+
 PATIENCE_S = 5.0  # as long as sqlite3 waits for a lock by default
 OUTER = "pp_outer"
 Actor = tuple[int, Any]

@@ -8,6 +8,7 @@ from unittest import mock
 import psycopg
 import pytest
 
+from pytest_proxmox.clock import ManualClock
 from pytest_proxmox.database import postgresql
 from pytest_proxmox.database.commits import Commit, Dates, Snapshots
 from pytest_proxmox.database.postgresql import PostgresReal
@@ -148,6 +149,19 @@ def test_date_tells_a_commit_before_the_test_from_one_in_it(
     other.execute("INSERT INTO things VALUES (1)")
     other.commit()
     assert real.foreign() is Commit.RECENT
+    real.close()
+
+
+def test_clock_of_another_machine_is_reckoned_with(
+    parameters: dict[str, object], other: psycopg.Connection[object]
+) -> None:
+    clock = ManualClock(start=1_000_000.0)  # long ago, as seen by the server
+    real = PostgresReal(parameters, watch=Dates, clock=clock)
+    other.execute("INSERT INTO things VALUES (1)")
+    other.commit()
+    clock.advance(3600)
+    real.mark()
+    assert real.foreign() is Commit.EARLIER
     real.close()
 
 

