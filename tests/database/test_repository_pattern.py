@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock, create_autospec
 
 import pytest
 from sqlalchemy import create_engine
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from src_app.db import models
@@ -283,3 +286,76 @@ def test_operation_keeps_its_steps(cluster: Cluster, repositories: RepositoryFac
 
 def test_models_know_their_tables() -> None:
     assert len(models.Base.metadata.tables) == len(NAMES)
+
+
+# -- without a database: which calls a repository makes ------------------------------------
+
+
+@pytest.fixture
+def calls() -> Mock:
+    """A session whose database calls are mocked: it holds no row."""
+    session: Mock = create_autospec(Session, instance=True)
+    session.get.return_value = None
+    session.scalar.return_value = None
+    return session
+
+
+@pytest.fixture
+def nodes(calls: Mock) -> Repository[models.Node]:
+    """The repository of nodes on mocked calls."""
+    return Repository(calls, models.Node, "node")
+
+
+def names_of(calls: Mock) -> list[str]:
+    """What was called, in order, the savepoint's end included."""
+    return [name for name, _, _ in calls.mock_calls]
+
+
+def test_create_adds_and_flushes_inside_a_savepoint(
+    nodes: Repository[models.Node], calls: Mock
+) -> None:
+    assert nodes.create({"id": "pve"}).id == "pve"
+    assert names_of(calls) == ["get", "begin_nested", "add", "flush", "begin_nested().commit"]
+
+
+def test_refused_row_undoes_its_savepoint_and_nothing_else(
+    nodes: Repository[models.Node], calls: Mock
+) -> None:
+    refusal = sqlite3.IntegrityError("UNIQUE constraint failed: nodes.id")
+    calls.flush.side_effect = IntegrityError("INSERT", {}, refusal)
+    with pytest.raises(ConflictError) as caught:
+        nodes.create({"id": "pve"})
+    assert caught.value.field == "id"
+    assert names_of(calls)[-1] == "begin_nested().rollback"
+    calls.rollback.assert_not_called()
+
+
+def test_error_that_is_no_refusal_passes_as_it_is(
+    nodes: Repository[models.Node], calls: Mock
+) -> None:
+    calls.flush.side_effect = OperationalError("INSERT", {}, sqlite3.OperationalError("disk full"))
+    with pytest.raises(OperationalError, match="disk full"):
+        nodes.create({"id": "pve"})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"id": ""}, {"id": "pve", "cpu_count": -1}, {"colour": "red"}],
+    ids=["empty id", "negative number", "unknown field"],
+)
+def test_wrong_values_never_reach_the_database(
+    values: dict[str, object], nodes: Repository[models.Node], calls: Mock
+) -> None:
+    with pytest.raises(ValidationError):
+        nodes.create(values)
+    assert names_of(calls) == []
+
+
+def test_change_of_a_missing_row_writes_nothing(
+    nodes: Repository[models.Node], calls: Mock
+) -> None:
+    with pytest.raises(NotFoundError):
+        nodes.update("pve", {"status": "online"})
+    with pytest.raises(NotFoundError):
+        nodes.delete("pve")
+    assert names_of(calls) == ["get", "get"]
