@@ -19,6 +19,7 @@ LONG_FUNCTIONS = {
 
 # Modules that turn something untyped into a Vmid: why they are an edge.
 MAKES_VMIDS = {
+    "pytest_proxmox/gateway/reach.py": "calls of an app under test are text from outside",
     "pytest_proxmox/sandbox/inventory.py": "rows of Proxmox's lists become values here",
     "pytest_proxmox/sandbox/pools.py": "a lease pool's name says which ids it holds",
     "pytest_proxmox/sandbox/rows.py": "rows of the ledger's file hold plain numbers",

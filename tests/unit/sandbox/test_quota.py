@@ -80,7 +80,9 @@ def test_wait_for_others_ends(ledger: Ledger) -> None:
         ledger.quota.hold(lease(ledger), Demand(), Caps(guests=1))
 
 
-def test_other_runs_do_not_count(ledger: Ledger) -> None:
+def test_other_runs_do_not_count(ledger: Ledger, clock: ManualClock) -> None:
+    began = clock.now()
     (other,) = ledger.claim(URL, [SPAN], Run.here("run-2", worker="gw0"))
     ledger.quota.hold(other, Demand(), Caps(guests=1))
     ledger.quota.hold(lease(ledger), Demand(), Caps(guests=1))
+    assert clock.now() == began
