@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_proxmox.cli.serve import _clear, _port, _stop_event, _write_atomically
+from pytest_proxmox.cli import foreground
 from pytest_proxmox.cli.target import ledger_folder, open_target, settings_here
 from pytest_proxmox.errors import InvalidValue, ProxmoxTestError
 
@@ -38,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
     parser.add_argument(
-        "--port", type=_port, default=GATEWAY_PORT, help="0 picks one (default: %(default)s)"
+        "--port",
+        type=foreground.port,
+        default=GATEWAY_PORT,
+        help="0 picks one (default: %(default)s)",
     )
     parser.add_argument(
         "--clone-from",
@@ -59,14 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Guard until SIGINT, SIGTERM or SIGHUP, clean up, and return 1 where something is amiss."""
-    stop = _stop_event()
-    _clear(args.ready_file)
+    stop = foreground.stop_event()
+    foreground.clear(args.ready_file)
     settings = settings_here()
     with ExitStack() as stack:
         sandbox, gateway = _open(settings, args, stack)
         ready, leave = _serve(gateway, sandbox, args, stack)
         if args.ready_file is not None:
-            _write_atomically(args.ready_file, json.dumps(ready, indent=2) + "\n")
+            foreground.write_atomically(args.ready_file, json.dumps(ready, indent=2) + "\n")
             stack.callback(args.ready_file.unlink, missing_ok=True)
         _print_banner(ready, sandbox)
         stop.wait()

@@ -6,15 +6,11 @@ import argparse
 import contextlib
 import gc
 import json
-import os
-import signal
-import tempfile
-import threading
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from pytest_proxmox.cli import foreground
 from pytest_proxmox.errors import InvalidValue
 from pytest_proxmox.options import CLOCKS, DEFAULT_PORT
 
@@ -23,7 +19,6 @@ if TYPE_CHECKING:
     from pytest_proxmox.simulator.simulator import Simulator
     from pytest_proxmox.target.facts import TargetFacts
 
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 LOOPBACK = ("127.", "localhost", "::1")
 
 
@@ -31,7 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's own flags."""
     parser.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
     parser.add_argument(
-        "--port", type=_port, default=DEFAULT_PORT, help="port, 0 picks one (default: %(default)s)"
+        "--port",
+        type=foreground.port,
+        default=DEFAULT_PORT,
+        help="port, 0 picks one (default: %(default)s)",
     )
     parser.add_argument(
         "--world",
@@ -73,9 +71,9 @@ def run(args: argparse.Namespace) -> int:
     from pytest_proxmox.simulator.simulator import Simulator
     from pytest_proxmox.simulator.world import World
 
-    stop = _stop_event()
+    stop = foreground.stop_event()
     ready_file: Path | None = args.ready_file
-    _clear(ready_file)
+    foreground.clear(ready_file)
     world = World.named(args.world, origin="option --world")
     simulator = Simulator(world, clock=args.clock, scale=args.scale)
     autosave = _restored(simulator, args.state)
@@ -85,7 +83,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         facts = _facts(simulator, server.url)
         if ready_file is not None:
-            _write_atomically(ready_file, json.dumps(_ready(server, facts), indent=2) + "\n")
+            foreground.write_atomically(
+                ready_file, json.dumps(_ready(server, facts), indent=2) + "\n"
+            )
         _print_banner(server, facts, args)
         with autosave:
             stop.wait()
@@ -112,12 +112,6 @@ def _restored(simulator: Simulator, path: Path | None) -> contextlib.AbstractCon
     return Autosave(simulator, file)
 
 
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:6]) <= 65535):
-        raise argparse.ArgumentTypeError(f'"{text}" is not a port; use 0 to 65535')
-    return int(text)
-
-
 def _scale(text: str) -> float:
     try:
         scale = float(text)
@@ -126,43 +120,6 @@ def _scale(text: str) -> float:
     if not 0 < scale < float("inf"):
         raise argparse.ArgumentTypeError(f'"{text}" is not a number above 0')
     return scale
-
-
-def _stop_event() -> threading.Event:
-    """An event that the signals set; from now on they end the server, not the process."""
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    for name in SIGNALS:
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), on_signal)
-    return stop
-
-
-def _clear(ready_file: Path | None) -> None:
-    """Take away what an earlier server left: who waits for the file must not read that."""
-    if ready_file is None:
-        return
-    try:
-        ready_file.unlink(missing_ok=True)
-    except OSError as exc:
-        raise _unwritable(ready_file, exc) from exc
-    if not os.access(ready_file.parent, os.W_OK):
-        raise InvalidValue(
-            f'no file can be made in "{ready_file.parent}"',
-            origin="option --ready-file",
-            hint="Name one in a folder that exists",
-        )
-
-
-def _unwritable(path: Path, error: OSError) -> InvalidValue:
-    return InvalidValue(
-        f'"{path}" cannot be written: {error.strerror}',
-        origin="option --ready-file",
-        hint="Name another file",
-    )
 
 
 def _listen(server: Server, args: argparse.Namespace) -> None:
@@ -193,17 +150,6 @@ def _ready(server: Server, facts: TargetFacts) -> dict[str, Any]:
         "control_url": server.control_url,
         "control_token": server.control_token,
     }
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Put the whole text there at once; only its owner can read it."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, path)
-    except OSError as exc:
-        raise _unwritable(path, exc) from exc
 
 
 def _print_banner(server: Server, facts: TargetFacts, args: argparse.Namespace) -> None:
