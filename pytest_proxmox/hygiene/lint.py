@@ -12,8 +12,14 @@ Test = ast.FunctionDef | ast.AsyncFunctionDef
 _Block = ast.Module | ast.ClassDef
 
 # A call whose name says that it judges: pytest.raises, self.assertEqual, expect(page).to_have_…,
-# mock.assert_called_once, helper check_config(...), result.fnmatch_lines(...), pytest.fail.
-_JUDGES = re.compile(r"(^|_)(assert|expect|raises|warns|fail|verify|check|must|ensure)|match_lines")
+# mock.assert_called_once, helper check_config(...), result.fnmatch_lines(...), pytest.fail, another
+# test, Hypothesis' run_state_machine_as_test.
+_JUDGES = re.compile(
+    r"(^|_)(assert|expect|raises|warns|fail|verify|check|must|ensure)|match_lines|^test_|_as_test$"
+)
+# A sleep of one of these is by the clock; a clock of the code's own may well be a fake.
+_SLEEPERS = {"", "time", "asyncio", "anyio", "trio", "gevent"}
+_ALLOWED = re.compile(r"#\s*lint:\s*([\w-]+)")  # on the line of the finding, with its rule
 _STATUS_NAMES = {"status", "status_code"}
 _MANY_STATUSES = 3  # of more than one hundred: the test accepts success and failure alike
 
@@ -32,13 +38,20 @@ class Finding:
 
 
 def findings(source: str) -> list[Finding]:
-    """Return what the rules find in a test module, by line."""
+    """Return what the rules find in a test module, by line.
+
+    A line with ``# lint: <rule>`` allows itself what that rule finds; say why behind it.
+    """
     tree = ast.parse(source)
     found = list(_duplicate_names(tree))
     for test in _tests(tree):
         for rule in _RULES:
             found += rule(test)
-    return sorted(found, key=lambda one: one.line)
+    lines = source.splitlines()
+    return sorted(
+        (one for one in found if one.rule not in _ALLOWED.findall(lines[one.line - 1])),
+        key=lambda one: one.line,
+    )
 
 
 def _tests(block: _Block) -> Iterator[Test]:
@@ -119,8 +132,9 @@ def _hard_sleep(test: Test) -> Iterator[Finding]:
     for node in ast.walk(test):
         if not isinstance(node, ast.Call):
             continue
-        last = _name(node).rpartition(".")[2]
-        if last == "wait_for_timeout" or (last == "sleep" and not _is_zero(node)):
+        last = _name(node)
+        sleeps = last == "sleep" and _owner(node) in _SLEEPERS and not _is_zero(node)
+        if last == "wait_for_timeout" or sleeps:
             text = (
                 f"{ast.unparse(node)} waits by the clock: wait for the event, or use virtual_clock"
             )
@@ -129,6 +143,11 @@ def _hard_sleep(test: Test) -> Iterator[Finding]:
 
 def _is_zero(call: ast.Call) -> bool:
     return bool(call.args) and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0
+
+
+def _owner(call: ast.Call) -> str:
+    """The name before the dot, "" without one."""
+    return ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
 
 
 def _name(call: ast.Call) -> str:

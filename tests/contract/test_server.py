@@ -111,20 +111,20 @@ def test_any_request_gets_an_answer(
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "wanted"),
     [
-        "/api2/json/../../etc/passwd",
-        "/api2/json/nodes/%2e%2e/%2e%2e/version",
-        "/api2/json/nodes/pve/storage/local/content/..%2f..%2fetc%2fpasswd",
-        "/api2/json/%00",
-        "/api2/json//////version",
-        "/",
-        "/favicon.ico",
+        ("/api2/json/../../etc/passwd", 501),
+        ("/api2/json/nodes/%2e%2e/%2e%2e/version", 501),
+        ("/api2/json/nodes/pve/storage/local/content/..%2f..%2fetc%2fpasswd", 500),
+        ("/api2/json/%00", 501),
+        ("/api2/json//////version", 200),
+        ("/", 500),
+        ("/favicon.ico", 500),
     ],
 )
-def test_path_tricks_lead_nowhere(server: Server, path: str) -> None:
+def test_path_tricks_lead_nowhere(server: Server, path: str, wanted: int) -> None:
     status, _ = get(server, path)
-    assert status in (200, 400, 403, 500, 501)
+    assert status == wanted
     assert is_alive(server)
 
 

@@ -249,7 +249,7 @@ def test_ipv6_address_reaches_proxmoxer_in_brackets() -> None:
     assert opener.logins[0]["host"] == "[2001:db8::1]"
 
 
-def test_unverified_connection_asked_for_is_no_warning() -> None:
+def test_unverified_connection_asked_for_is_no_warning() -> None:  # lint: no-assertion
     connection, _ = opened(None, endpoint=replace(BY_PASSWORD, verify=False))
 
     with warnings.catch_warnings():

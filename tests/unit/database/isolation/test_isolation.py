@@ -46,7 +46,9 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, World
 
 
 @pytest.mark.parametrize(("variant", "style", "case"), RUNS)
-def test_isolation(variant: Variant, style: Style, case: Case, worlds: dict[str, World]) -> None:
+def test_isolation(  # lint: no-assertion - each case's body has its own
+    variant: Variant, style: Style, case: Case, worlds: dict[str, World]
+) -> None:
     w = worlds[variant]
     w.style, w.code = style, case.body.__code__
     drive(style, case.body(w))
