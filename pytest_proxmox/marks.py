@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import pytest
 
+REAL = "real_proxmox"
 REAL_SKIP_REASON = "Real Proxmox integration tests require PROXMOX_HOST env var"
 MARKERS: tuple[tuple[str, str], ...] = (
-    ("real_proxmox", "needs a real Proxmox VE; skipped unless PROXMOX_HOST names one"),
+    (REAL, "needs a real Proxmox VE; skipped unless PROXMOX_HOST names one"),
     ("integration", "may use services outside the test process"),
     ("lifecycle", "follows a guest or an app through its whole life"),
     ("critical", "must never fail: a failure stops a release"),
@@ -37,6 +38,8 @@ MARKERS: tuple[tuple[str, str], ...] = (
 )
 TIMEOUT_MARKER = ("timeout(seconds)", "without pytest-timeout installed this does nothing")
 
+_ABOVE = pytest.StashKey[bool]()
+
 
 def register(config: pytest.Config) -> None:
     """Make ``--strict-markers`` and ``--markers`` know the table."""
@@ -49,8 +52,11 @@ def register(config: pytest.Config) -> None:
 
 def skip_real(items: Iterable[pytest.Item]) -> None:
     """Skip the tests that need a real Proxmox: nobody named one."""
+    above: dict[pytest.Collector | None, bool] = {}
     for item in items:
-        if "real_proxmox" in item.keywords and item.get_closest_marker("real_proxmox"):
+        if item.parent not in above:
+            above[item.parent] = bool(item.parent and item.parent.get_closest_marker(REAL))
+        if above[item.parent] or any(mark.name == REAL for mark in item.own_markers):
             item.add_marker(pytest.mark.skip(reason=REAL_SKIP_REASON))
 
 
@@ -75,7 +81,13 @@ def vmid_count(node: pytest.Item) -> int:
     return size
 
 
-def may_become_asyncio(item: pytest.Function) -> bool:
-    """Return whether ``make_asyncio`` has anything to think about: nearly never, so it is quick."""
-    keywords = item.keywords  # of names and marks, here and above
-    return "integration" in keywords or "real_proxmox" in keywords
+def matter(item: pytest.Function, collector: pytest.Module | pytest.Class) -> bool:
+    """Return whether a mark of the test, or above it, is one that collection acts upon."""
+    above = collector.stash.get(_ABOVE, None)
+    if above is None:
+        above = collector.stash[_ABOVE] = any(map(_acts, collector.iter_markers()))
+    return above or any(map(_acts, item.own_markers))
+
+
+def _acts(mark: pytest.Mark) -> bool:
+    return mark.name in ("integration", REAL, "vmid_range")

@@ -74,10 +74,9 @@ def pytest_pycollect_makeitem(
     if made is None:
         return None
     for item in made if isinstance(made, list) else (made,):
-        if isinstance(item, pytest.Function):
-            if "vmid_range" in item.keywords:
-                _check_marks(item, collector)
-            if marks.may_become_asyncio(item) and _marks_asyncio(collector.config):
+        if isinstance(item, pytest.Function) and marks.matter(item, collector):
+            _check_marks(item, collector)
+            if _marks_asyncio(collector.config):
                 from pytest_proxmox.auto_asyncio import make_asyncio
 
                 make_asyncio(item)
