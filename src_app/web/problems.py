@@ -131,6 +131,8 @@ async def _invalid(_request: Request, exc: Exception) -> JSONResponse:
 
 async def _http(_request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)
+    if exc.status_code == 400:  # FastAPI's word for a body that is no text at all
+        return problem(422, str(exc.detail), code="invalid", fields={"body": str(exc.detail)})
     code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(
         exc.status_code, "error"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 Text = Annotated[str, Field(max_length=4000)]
@@ -11,6 +12,11 @@ Hostname = Annotated[str, Field(min_length=1, max_length=200, examples=["my-site
 Cores = Annotated[int, Field(ge=1, le=16)]
 MemoryMib = Annotated[int, Field(ge=128, le=32768)]
 DiskGib = Annotated[int, Field(ge=1, le=500)]
+
+
+RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+Words = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
+Name = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 
 
 class Request(BaseModel):

@@ -48,6 +48,10 @@ class Shield:
                 _add(MutableHeaders(scope=message), scope["path"])
             await send(message)
 
+        if "\x00" in scope["path"]:  # no id has one, and PostgreSQL refuses to look for it
+            answer = problem(404, "There is no such thing", code="not_found")
+            await answer(scope, receive, shielded)
+            return
         if self._is_too_long(Headers(scope=scope)):
             answer = problem(413, TooLarge(self._limit).detail, code="too_large")
             await answer(scope, receive, shielded)

@@ -13,7 +13,7 @@ from src_app.services.monitoring import reachable
 from src_app.services.settings import SETTINGS
 from src_app.web.api.apps import submitted
 from src_app.web.problems import responses
-from src_app.web.schemas import Accepted, Hostname, Request
+from src_app.web.schemas import Accepted, Hostname, Name, Request
 from src_app.web.wiring import Admin, AnyUser, TheManager
 
 router = APIRouter(tags=["administration"])
@@ -245,7 +245,7 @@ async def run_schedule(
 def audit_log(
     _: Admin,
     manager: TheManager,
-    subject: Annotated[str | None, Query(max_length=255)] = None,
+    subject: Name = None,
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     per_page: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> AuditPage:

@@ -25,6 +25,8 @@ from src_app.web.schemas import (
     CloneIn,
     ConfigIn,
     DeployIn,
+    Name,
+    Words,
 )
 from src_app.web.wiring import AnyUser, TheManager
 
@@ -50,9 +52,9 @@ def list_apps(
     identity: AnyUser,
     manager: TheManager,
     status: Status | None = None,
-    node: Annotated[str | None, Query(max_length=63)] = None,
-    category: Annotated[str | None, Query(max_length=64)] = None,
-    search: Annotated[str, Query(max_length=200)] = "",
+    node: Name = None,
+    category: Name = None,
+    search: Words = "",
     page: Page = 1,
     per_page: PerPage = 50,
 ) -> Response:

@@ -13,6 +13,7 @@ from src_app.web.schemas import (
     PasswordChange,
     RefreshRequest,
     Registration,
+    RowId,
     TokenOut,
     UserChange,
     UserOut,
@@ -78,7 +79,7 @@ def list_users(_: Admin, manager: TheManager) -> list[UserOut]:
 
 
 @router.patch("/users/{user_id}", responses=responses(401, 403, 404, 409, 422))
-def change_user(user_id: int, body: UserChange, identity: Admin, manager: TheManager) -> UserOut:
+def change_user(user_id: RowId, body: UserChange, identity: Admin, manager: TheManager) -> UserOut:
     """Give a user another role, or let him in or out."""
     user = manager.users.change(identity, user_id, role=body.role, is_active=body.is_active)
     changes = body.model_dump(exclude_none=True)

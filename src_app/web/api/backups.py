@@ -14,7 +14,7 @@ from src_app.services import audit
 from src_app.services.backups import BackupRequest
 from src_app.web.api.apps import submitted
 from src_app.web.problems import responses
-from src_app.web.schemas import Accepted, Hostname, Request
+from src_app.web.schemas import Accepted, Hostname, Name, Request, RowId
 from src_app.web.wiring import AnyUser, TheManager
 
 router = APIRouter(tags=["backups"])
@@ -137,8 +137,8 @@ def backup_out(row: Backup) -> BackupOut:
 def list_backups(
     identity: AnyUser,
     manager: TheManager,
-    app: Annotated[str | None, Query(max_length=128)] = None,
-    hostname: Annotated[str | None, Query(max_length=63)] = None,
+    app: Name = None,
+    hostname: Name = None,
     status: Status | None = None,
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     per_page: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -158,14 +158,14 @@ def list_backups(
 
 
 @router.get("/backups/{backup_id}", responses=responses(401, 404, 422))
-def read(backup_id: int, identity: AnyUser, manager: TheManager) -> BackupOut:
+def read(backup_id: RowId, identity: AnyUser, manager: TheManager) -> BackupOut:
     """Return one backup."""
     return manager.store.read(lambda db: backup_out(manager.backups.get(db, identity, backup_id)))
 
 
 @router.patch("/backups/{backup_id}", responses=responses(401, 404, 409, 422, 502, 503))
 async def change(
-    backup_id: int, body: BackupChange, identity: AnyUser, manager: TheManager
+    backup_id: RowId, body: BackupChange, identity: AnyUser, manager: TheManager
 ) -> BackupOut:
     """Change the notes or the protection, on Proxmox too."""
     row = await manager.store.aread(lambda db: manager.backups.get(db, identity, backup_id))
@@ -187,7 +187,7 @@ async def change(
 @router.delete(
     "/backups/{backup_id}", status_code=204, responses=responses(401, 404, 409, 422, 502, 503)
 )
-async def delete(backup_id: int, identity: AnyUser, manager: TheManager) -> None:
+async def delete(backup_id: RowId, identity: AnyUser, manager: TheManager) -> None:
     """Delete the archive, then the row."""
 
     def begin(db: RepositoryFactory) -> Backup:
@@ -200,7 +200,7 @@ async def delete(backup_id: int, identity: AnyUser, manager: TheManager) -> None
 @router.post(
     "/backups/{backup_id}/restore", status_code=202, responses=responses(401, 404, 409, 422)
 )
-def restore(backup_id: int, body: RestoreIn, identity: AnyUser, manager: TheManager) -> Accepted:
+def restore(backup_id: RowId, body: RestoreIn, identity: AnyUser, manager: TheManager) -> Accepted:
     """Begin to restore: the app as it was, under another hostname, or over the one there is."""
     return submitted(
         manager,

@@ -19,7 +19,7 @@ from src_app.services import audit
 from src_app.services.manager import Manager
 from src_app.web.api.shapes import operation_out
 from src_app.web.problems import responses
-from src_app.web.schemas import OperationOut, OperationPage
+from src_app.web.schemas import Name, OperationOut, OperationPage
 from src_app.web.wiring import AnyUser, TheManager
 
 router = APIRouter(tags=["operations"])
@@ -39,7 +39,7 @@ def _mine(db: RepositoryFactory, identity: Identity, operation_id: str) -> Opera
 def list_operations(
     identity: AnyUser,
     manager: TheManager,
-    app: Annotated[str | None, Query(max_length=128)] = None,
+    app: Name = None,
     status: Status | None = None,
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     per_page: Annotated[int, Query(ge=1, le=200)] = 20,
