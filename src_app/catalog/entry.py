@@ -118,7 +118,8 @@ class CatalogEntry:
 def version_key(text: str) -> tuple[tuple[int, str], ...]:
     """Return what versions are sorted by: numbers as numbers."""
     parts = re.split(r"[.-]", text)
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts)
+    found = [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return (*found, (0, ""))  # so that a pre-release comes before its release
 
 
 def _versions(read: _Fields) -> tuple[Version, ...]:
