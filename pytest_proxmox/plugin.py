@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -11,22 +12,15 @@ import pytest
 
 from pytest_proxmox import marks
 from pytest_proxmox import options as tables
+from pytest_proxmox.database import keys as database
 from pytest_proxmox.hygiene import settings as hygiene
 from pytest_proxmox.invocation import Invocation, ProxmoxWarning
-
-_ROOMS = (
-    "pytest_proxmox.fixtures.proxmox",
-    "pytest_proxmox.fixtures.database",
-    "pytest_proxmox.fixtures.virtual_time",
-)
 
 _ENVIRONMENT = pytest.StashKey[tuple[Mapping[str, str], Mapping[str, str]]]()
 
 
-def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Add every row of the table as a flag and an ini key, and the rooms of fixtures."""
-    for room in _ROOMS:  # not pytest_plugins: for each name there pytest reads every distribution
-        pluginmanager.import_plugin(room)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add every row of the table as a flag and an ini key."""
     group = parser.getgroup("proxmox", "Proxmox VE")
     for option in tables.OPTIONS:
         group.addoption(
@@ -40,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         default=True,
     )
     hygiene.add_options(parser)
+    database.add_options(parser)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -52,11 +47,20 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Resolve the settings: a value that cannot be used ends the run here, with exit code 4."""
     marks.register(config)
+    config.addinivalue_line("markers", database.MARK)
     hygiene.set_loop_scope(config)
     with _mistakes_as(pytest.UsageError):
         Invocation.begin(config, _sources(config))
     if _has_env_file(config) and not _is_worker(config):
         _warn_if_tracked(config)
+    if Invocation.of(config).may_leave_guests or config.option.showfixtures:
+        _open_rooms(config)  # also where nothing is collected: guests are removed at the end
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Open the rooms of fixtures with the first file that may hold a test."""
+    if not isinstance(collector, (pytest.Session, pytest.Directory)):
+        _open_rooms(collector.config)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -144,6 +148,12 @@ def pytest_terminal_summary(
             terminalreporter.write("".join(f"{line}\n" for line in lines))
     if told.mistake is not None:
         terminalreporter.write_line(f"ERROR: {told.mistake}", red=True)
+
+
+def _open_rooms(config: pytest.Config) -> None:
+    from pytest_proxmox import rooms
+
+    rooms.open_once(config, sys.modules[__name__])
 
 
 def _dest(option: tables.Option) -> str:

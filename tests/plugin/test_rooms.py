@@ -1,0 +1,105 @@
+"""Rooms of fixtures open with the first file of tests; that changes nothing about who wins."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def listed(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A project whose conftest names a module of fixtures, as larger projects do."""
+    pytester.makeconftest("pytest_plugins = ['project_fixtures']")
+    return pytester
+
+
+def test_fixture_of_a_projects_plugin_wins_over_ours(listed: pytest.Pytester) -> None:
+    listed.makepyfile(
+        project_fixtures="""
+        import pytest
+
+        @pytest.fixture
+        def vmid():
+            return "the project's"
+        """,
+        test_it="""
+        def test_vmid(vmid):
+            assert vmid == "the project's"
+        """,
+    )
+    listed.runpytest().assert_outcomes(passed=1)
+
+
+def test_fixture_of_a_projects_plugin_may_build_on_ours(listed: pytest.Pytester) -> None:
+    listed.makepyfile(
+        project_fixtures="""
+        import pytest
+
+        @pytest.fixture(name="vmid")
+        def offset(vmid):
+            return vmid + 1000
+        """,
+        test_it="""
+        def test_vmid(vmid):
+            assert 10000 <= vmid < 11000
+        """,
+    )
+    listed.runpytest().assert_outcomes(passed=1)
+
+
+def test_fixture_of_a_conftest_wins_over_ours(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture
+        def vmid(vmid):
+            return vmid + 1000
+        """
+    )
+    pytester.makepyfile("def test_vmid(vmid): assert 10000 <= vmid < 11000")
+    pytester.runpytest().assert_outcomes(passed=1)
+
+
+def test_conftest_in_a_folder_rules_that_folder_only(pytester: pytest.Pytester) -> None:
+    for folder in ("high", "plain"):
+        pytester.mkpydir(folder)
+        name = f"{folder}/test_{folder}"
+        pytester.makepyfile(
+            **{name: f"def test_vmid(vmid): assert (vmid > 9999) == {folder == 'high'}"}
+        )
+    pytester.makepyfile(
+        **{
+            "high/conftest": """
+            import pytest
+
+            @pytest.fixture
+            def vmid(vmid):
+                return vmid + 1000
+            """
+        }
+    )
+    pytester.runpytest().assert_outcomes(passed=2)
+
+
+def test_run_without_a_file_opens_no_room(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        import sys
+
+        def pytest_sessionfinish():
+            print([name for name in sys.modules if name.startswith("pytest_proxmox.fixtures")])
+        """
+    )
+    result = pytester.runpytest_subprocess("-s")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines(["*[[]]*"])
+
+
+def test_fixtures_are_listed_where_there_is_no_file(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest("--fixtures")
+    result.stdout.fnmatch_lines(["db_session -- *", "lxc -- *"])
+
+
+def test_doctest_in_a_text_file_can_ask_for_a_fixture(pytester: pytest.Pytester) -> None:
+    pytester.maketxtfile(test_it=">>> int(getfixture('vmid')) >= 9000\nTrue\n")
+    pytester.runpytest().assert_outcomes(passed=1)
