@@ -18,7 +18,7 @@ from pytest_proxmox.faults import (
     vmid_of,
 )
 from pytest_proxmox.gateway.desk import BAD_LOGIN, Desk
-from pytest_proxmox.gateway.keeper import Keeper
+from pytest_proxmox.gateway.keeper import Keeper, Taken
 from pytest_proxmox.gateway.policy import Policy
 from pytest_proxmox.gateway.reach import Call, Making, Unclear, reach_of
 from pytest_proxmox.gateway.record import Exchange, Recorder
@@ -165,6 +165,8 @@ class Gateway:
         """Forward what makes a guest, written down before, with the lease's pool in it."""
         try:
             lease = self.keeper.expect(making, call.parameters)
+        except Taken as exc:
+            return self._is_taken(call, making, exc)
         except ProxmoxTestError as exc:
             return self._refuse(call, str(exc))
         if lease.pool is not None and making.pool is None:
@@ -174,6 +176,15 @@ class Gateway:
             self.keeper.made(lease, Upid.parse(_upid_of(answer)))
         elif judge(answer.reason, status=answer.status, write=True).code == Code.VMID_TAKEN:
             self.keeper.beaten(lease)
+        return answer
+
+    def _is_taken(self, call: Call, making: Making, why: Taken) -> Answer:
+        """What a node says of a VMID that is taken: an app then tries another one."""
+        if call.one("force") not in (None, "0"):
+            return self._refuse(call, str(why))
+        what = f"{'CT' if making.kind == 'lxc' else 'VM'} {int(making.vmid)}"
+        answer = _error(500, f"{what} already exists on node '{making.node}'")
+        self._note(call, answer, str(why))
         return answer
 
     def _refuse(self, call: Call, why: str) -> Answer:

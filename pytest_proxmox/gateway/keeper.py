@@ -20,6 +20,10 @@ class NotOurs(ProxmoxTestError):
     """A VMID that the run cannot have: the call that would use it is not forwarded."""
 
 
+class Taken(NotOurs):
+    """A VMID in the range that somebody else has; with another one the call would be well."""
+
+
 class Keeper:
     """The leases behind a gateway: who holds a VMID, and what is made under it.
 
@@ -116,17 +120,17 @@ class Keeper:
     def _claim(self, vmid: Vmid) -> Lease:
         sandbox = self._sandbox.open()
         if not self._is_free(vmid):
-            raise NotOurs(f"VMID {int(vmid)} is taken by a guest that is not leased by this run")
+            raise Taken(f"VMID {int(vmid)} is taken by a guest that is not leased by this run")
         try:
             sandbox.ground.renew()
             sandbox.ground.cover(vmid)
         except RangeExhausted as exc:
-            raise NotOurs(str(exc)) from exc
+            raise Taken(str(exc)) from exc
         lease = sandbox.ledger.claim_exactly(
             sandbox.facts.url, vmid, sandbox.run, maker="test", pool=sandbox.ground.pool_of(vmid)
         )
         if lease is None:
-            raise NotOurs(f"VMID {int(vmid)} is held by another lease")
+            raise Taken(f"VMID {int(vmid)} is held by another lease")
         self._claimed.append(lease.id)
         return lease
 

@@ -13,9 +13,11 @@ from pytest_proxmox.clock import ManualClock
 from pytest_proxmox.errors import InvalidValue, LoginRefused
 from pytest_proxmox.gateway.record import Recording
 from pytest_proxmox.sandbox.lease import State
+from pytest_proxmox.sandbox.run import Run
 from pytest_proxmox.target.endpoint import Endpoint
 from pytest_proxmox.target.session import connect
 from pytest_proxmox.target.tasks import wait
+from pytest_proxmox.values import Vmid
 from tests.unit.gateway.conftest import TEMPLATE, THEIRS, Guarded
 
 BY_BOTH = pytest.mark.parametrize("transport", ["in-process", "https"])
@@ -97,6 +99,19 @@ def test_vmid_that_is_somebody_elses_is_not_created_over(guarded: Guarded) -> No
     with pytest.raises(ResourceException, match=f"403 .*VMID {THEIRS} is taken"):
         guarded.api("nodes/pve/lxc").post(**guarded.order(THEIRS, force=1, restore=1))
     assert guarded.gateway.keeper.lease_of(THEIRS) is None
+
+
+def test_app_that_picks_a_taken_vmid_is_told_what_a_node_would_say(guarded: Guarded) -> None:
+    api = guarded.api
+    theirs = guarded.sandbox.ledger.claim_exactly(
+        guarded.sandbox.facts.url, Vmid(9005), Run.here("run-1", worker="gw1")
+    )
+    assert theirs is not None
+    for vmid in (THEIRS, 9005):
+        with pytest.raises(ResourceException, match=f"500 .*CT {vmid} already exists on node"):
+            api("nodes/pve/lxc").post(**guarded.order(vmid))
+    guarded.make(9006)
+    assert guarded.gateway.refusals() == []
 
 
 def test_pool_of_somebody_else_is_refused(guarded: Guarded) -> None:
