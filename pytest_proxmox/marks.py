@@ -90,4 +90,4 @@ def matter(item: pytest.Function, collector: pytest.Module | pytest.Class) -> bo
 
 
 def _acts(mark: pytest.Mark) -> bool:
-    return mark.name in ("integration", REAL, "vmid_range")
+    return mark.name in ("integration", REAL, "vmid_range", "proxmox_faults")

@@ -16,6 +16,9 @@ import pytest_proxmox.simulator.server
 # bear a second import: what a run needs is imported before the first.
 LOADED = (proxmoxer, pytest_proxmox)
 
+# schemathesis wraps collection in the old way, which turns an error of ours into a warning of its.
+ALONE = ("-p", "no:randomly", "-p", "no:schemathesis")
+
 INI = """\
 [pytest]
 asyncio_mode = strict
@@ -47,11 +50,11 @@ class Project:
 
     def run(self, *args: str) -> pytest.RunResult:
         """Run pytest in this process."""
-        return self.pytester.runpytest_inprocess("-p", "no:randomly", *args)
+        return self.pytester.runpytest_inprocess(*ALONE, *args)
 
     def run_apart(self, *args: str) -> pytest.RunResult:
         """Run pytest in a process of its own."""
-        return self.pytester.runpytest_subprocess("-p", "no:randomly", *args)
+        return self.pytester.runpytest_subprocess(*ALONE, *args)
 
 
 @pytest.fixture

@@ -27,8 +27,12 @@ def test_it(): pass
 @pytest.mark.parametrize("name", [name.partition("(")[0] for name, _ in MARKERS])
 def test_mark_is_known_to_strict_runs(project: Project, name: str) -> None:
     argument = "(size=1)" if name == "vmid_range" else ""
+    body = "proxmox.version.get()" if name == "proxmox_faults" else "pass"  # it needs a call
+    argument = argument or "(may_raise=Exception)" * (name == "proxmox_faults")
+    fixture = "proxmox" if name == "proxmox_faults" else ""
     project.write(
-        "test_it.py", f"import pytest\n@pytest.mark.{name}{argument}\ndef test_it(): pass\n"
+        "test_it.py",
+        f"import pytest\n@pytest.mark.{name}{argument}\ndef test_it({fixture}): {body}\n",
     )
     result = project.run("--strict-markers")
     assert result.ret == pytest.ExitCode.OK
