@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from pytest_proxmox.simulator.identity import MAX_USERID, MIN_USERID, Auth
@@ -125,7 +126,13 @@ def filled(template: str, params: Mapping[str, Any]) -> str:
 
     Golden 17 seq 14 and 15.
     """
-    if "{" not in template:
-        return template
-    path = _FIELD.sub(lambda match: str(params.get(match[1], "-")), template)
+    path = "".join(
+        str(params.get(part, "-")) if is_field else part for is_field, part in _parts(template)
+    )
     return path if _PATH.fullmatch(path) else ""
+
+
+@cache
+def _parts(template: str) -> tuple[tuple[bool, str], ...]:
+    """Return the pieces of a path: whether each is a parameter's name, and its text."""
+    return tuple((bool(n % 2), part) for n, part in enumerate(_FIELD.split(template)))

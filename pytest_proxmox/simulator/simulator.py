@@ -77,6 +77,7 @@ class Simulator:
         self.credentials = self._make_credentials()
         self._pipeline = Pipeline(self, routes.handler)
         self._times: dict[str, tuple[float, float]] = {}
+        self._digests: dict[int, tuple[Guest, str]] = {}
         self._fresh = self.snapshot()
 
     def _make_credentials(self) -> Credentials:
@@ -191,6 +192,13 @@ class Simulator:
         number: int = self.state.settings.get(key, start - step) + step
         self.state.settings[key] = number
         return number
+
+    def digest(self, guest: Guest) -> str:
+        """Return a guest's digest, worked out once for each version of it."""
+        known = self._digests.get(guest.vmid)
+        if known is None or known[0] is not guest:
+            known = self._digests[guest.vmid] = (guest, guest.digest())
+        return known[1]
 
     def digest_of(self, values: Any) -> str:
         """Return the SHA-1 of plain values, for configurations that are one file."""

@@ -91,7 +91,7 @@ def read_config(call: Call) -> dict[str, Any]:
             raise PveError(500, f"snapshot '{name}' does not exist")
         return snapshot_config(snapshot.config, snapshot) | {"digest": guest.digest()}
     shown = guest if call.params.get("current") else containers.apply_pending(call.sim, guest)
-    return {**shown.config, "digest": guest.digest()}
+    return {**shown.config, "digest": call.sim.digest(guest)}
 
 
 def snapshot_config(config: Mapping[str, Any], snapshot: Any) -> dict[str, Any]:

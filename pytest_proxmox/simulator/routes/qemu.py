@@ -115,7 +115,7 @@ def snapshot_config(snapshot: Snapshot) -> dict[str, Any]:
 def pending(call: Call) -> list[dict[str, Any]]:
     """Return each key with its value and what is pending for it."""
     guest = guests.require(call, "qemu")
-    values = machines.shown(guest.config) | {"digest": guest.digest()}
+    values = machines.shown(guest.config) | {"digest": call.sim.digest(guest)}
     rows: dict[str, dict[str, Any]] = {
         key: {"key": key, "value": value} for key, value in values.items()
     }
