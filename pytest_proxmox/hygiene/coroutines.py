@@ -104,9 +104,13 @@ class CoroutineWatch:
         """Give what is made from now on to this test."""
         self._dropped.clear()
         self.test = self._owner = test
-        self._mark = []
+        self.skip()
         self._recorder = expected.recorder()
         sys.set_coroutine_origin_tracking_depth(ORIGIN_DEPTH)
+
+    def skip(self) -> None:
+        """Take what was made up to now as given: pytest made it, which keeps no coroutine."""
+        self._mark = []
 
     def take_dropped(self) -> list[Dropped]:
         """Return what was dropped unawaited since the last call, oldest first."""

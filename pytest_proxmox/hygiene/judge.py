@@ -42,7 +42,7 @@ class Trial:
 class Judge:
     """Watches from before a test's setup until after its teardown.
 
-    A test that has no fixtures and leaves nothing meets three plain hooks: those around each
+    A test that has no fixtures and leaves nothing meets a few plain hooks: those around each
     report would cost more than all the rest, and so come with the first need.
     """
 
@@ -147,6 +147,13 @@ class Judge:
         """The wider fixture is gone: what is made from now on is the test's again."""
         if self._wider and (stack := self._wider.pop(id(fixturedef), None)) is not None:
             stack.close()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self) -> None:
+        """Look at the test's function alone where it has no fixtures: less to look through."""
+        trial = self._trial
+        if self.coroutines is not None and trial is not None and not trial.has_fixtures:
+            self.coroutines.skip()
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> None:
