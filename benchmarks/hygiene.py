@@ -1,5 +1,6 @@
-"""What the checks cost: 2,000 trivial tests with every check on, and with every check off.
+"""What the checks cost: 2,000 trivial tests with every check on, against every check off.
 
+And against ``-p no:proxmox``, which is what a user sees: loading the plugin is in it too.
 Processor time of the whole run is compared, not its wall time: the tests do nothing, so nothing
 else is left to measure, and another program on the machine does not count.
 """
@@ -10,11 +11,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from benchmarks.harness import Measure, Row, at_most, compare, run
+from benchmarks.imports import with_bytecode
 from pytest_proxmox.hygiene.settings import KINDS
 
 TESTS = 2000
@@ -27,29 +29,30 @@ ASYNC = "@pytest.mark.asyncio\nasync def test_{number}():\n    assert {number} >
 
 
 def main() -> Sequence[Row]:
-    """Return a row for sync and one for async tests."""
+    """Return two rows for sync and two for async tests."""
     with tempfile.TemporaryDirectory() as folder:
         return [
-            _row(Path(folder, "sync"), "sync", SYNC),
-            _row(Path(folder, "async"), "async", ASYNC),
+            *_rows(Path(folder, "sync"), "sync", SYNC),
+            *_rows(Path(folder, "async"), "async", ASYNC),
         ]
 
 
-def _row(folder: Path, name: str, test: str) -> Row:
+def _rows(folder: Path, name: str, test: str) -> Iterator[Row]:
     folder.mkdir()
     (folder / "pytest.ini").write_text(
         "[pytest]\nasyncio_default_fixture_loop_scope = function\n", encoding="utf-8"
     )
     tests = "".join(test.format(number=number) for number in range(TESTS))
     (folder / "test_trivial.py").write_text(f"import pytest\n\n\n{tests}", encoding="utf-8")
-    return compare(
-        f"{TESTS} {name} tests, checks on",
-        _processor_seconds(folder),
-        _processor_seconds(folder, *OFF),
-        against="checks off",
-        bound=at_most(1.05),
-        pairs=PAIRS,
-    )
+    for against, options in (("checks off", OFF), ("-p no:proxmox", ["-pno:proxmox"])):
+        yield compare(
+            f"{TESTS} {name} tests, checks on",
+            _processor_seconds(folder),
+            _processor_seconds(folder, *options),
+            against=against,
+            bound=at_most(1.05),
+            pairs=PAIRS,
+        )
 
 
 def _processor_seconds(folder: Path, *options: str) -> Measure:
@@ -59,7 +62,14 @@ def _processor_seconds(folder: Path, *options: str) -> Measure:
 
     def measure() -> float:
         before = os.times()
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=with_bytecode(folder),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         after = os.times()
         if done.returncode != 0:
             raise RuntimeError(f"the run ended with {done.returncode}: {done.stdout}{done.stderr}")

@@ -43,7 +43,7 @@ def _empty_run(folder: str, *options: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *switches, *options, folder],
         cwd=folder,
-        env=_with_bytecode(folder),
+        env=with_bytecode(folder),
         capture_output=True,
         text=True,
         check=False,
@@ -54,7 +54,7 @@ def _empty_run(folder: str, *options: str) -> None:
         )
 
 
-def _with_bytecode(folder: str) -> dict[str, str]:
+def with_bytecode(folder: str | Path) -> dict[str, str]:
     """Return an environment in which Python keeps compiled modules, as it does for users."""
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(Path(folder, "bytecode"))}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
