@@ -7,8 +7,10 @@ seq 24 to 34). So the tasks come first, then the members.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
+from pytest_proxmox.errors import LeaseError
 from pytest_proxmox.sandbox.baseline import Baseline
 from pytest_proxmox.sandbox.destroy import Destroyer
 from pytest_proxmox.sandbox.inventory import Inventory
@@ -85,3 +87,26 @@ def destroyer_for(
         Baseline.parse(text) if text is not None else Baseline({}),
     )
     return Destroyer(calls, ledger, us, node=NodeName(facts.node), patience=patience)
+
+
+def release_what_others_cleared(
+    calls: Calls, ledger: Ledger, leases: list[Lease], parent: str | None
+) -> list[Lease]:
+    """Return the leases without those whose pool another machine has taken over and emptied.
+
+    A lease's pool goes when nothing is left under it, so it is a proof where the parent is still
+    to be seen; a VMID that is taken all the same is looked at.
+    """
+    if parent is None or all(lease.pool is None for lease in leases):
+        return leases
+    pools = {row["poolid"] for row in calls.get("pools")}
+    inventory = Inventory(calls)
+    rest = []
+    for lease in leases:
+        is_gone = parent in pools and lease.pool is not None and lease.pool not in pools
+        if is_gone and inventory.is_free(lease.vmid):
+            with suppress(LeaseError):  # another sweep was faster
+                ledger.advance(ledger.advance(lease, State.DESTROYING), State.RELEASED)
+        else:
+            rest.append(lease)
+    return rest

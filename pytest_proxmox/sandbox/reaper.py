@@ -26,7 +26,11 @@ from typing import Any, Self
 
 from pytest_proxmox.clock import Clock, SystemClock
 from pytest_proxmox.sandbox.blocks import Blocks
-from pytest_proxmox.sandbox.clearing import Clearing, destroyer_for
+from pytest_proxmox.sandbox.clearing import (
+    Clearing,
+    destroyer_for,
+    release_what_others_cleared,
+)
 from pytest_proxmox.sandbox.lease import Leftover
 from pytest_proxmox.sandbox.ledger import Ledger
 from pytest_proxmox.sandbox.pools import ANYWHERE
@@ -210,7 +214,8 @@ class Reaper:
         workers = self._ledger.workers(run, facts.url)
         living = {worker.worker for worker in workers if worker.is_alive}
         held = self._ledger.to_clear(facts.url, run=run)
-        orphans = [lease for lease in held if lease.worker not in living]
+        dead = [lease for lease in held if lease.worker not in living]
+        orphans = release_what_others_cleared(calls, self._ledger, dead, self._orders.pool)
         destroyer = destroyer_for(calls, facts, self._ledger, run, None)
         left = list(destroyer.destroy_all(orphans)) if orphans else []
         if self._orders.pool is None:

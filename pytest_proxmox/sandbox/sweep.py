@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from pytest_proxmox.clock import Clock, SystemClock
 from pytest_proxmox.sandbox.blocks import Blocks
-from pytest_proxmox.sandbox.clearing import Clearing, destroyer_for
+from pytest_proxmox.sandbox.clearing import (
+    Clearing,
+    destroyer_for,
+    release_what_others_cleared,
+)
 from pytest_proxmox.sandbox.lease import Lease, Leftover
 from pytest_proxmox.sandbox.ledger import Ledger
 from pytest_proxmox.sandbox.pools import ANYWHERE
@@ -63,8 +67,9 @@ def collect(
         return Sweep(tuple(stale), (), in_use)
     leftovers: list[Leftover] = []
     _let_requests_arrive(calls.clock, ledger, stale, (patience or Patience()).request)
+    rest = release_what_others_cleared(calls, ledger, stale, pool)
     for run in sorted(dead):
-        of_run = [lease for lease in stale if lease.run == run]
+        of_run = [lease for lease in rest if lease.run == run]
         if progress is not None:
             for lease in of_run:
                 progress(lease)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -323,6 +324,23 @@ def test_what_expired_on_any_machine_is_collected(site: Site, elsewhere: Ledger)
     swept = collect(site.api, site.facts, site.ledger, pool="pytest", clock=site.clock)
 
     assert (swept.blocks, swept.leftovers) == (("pytest/b9000-9009",), ())
+    assert site.picture() == before
+
+
+def test_what_another_machine_took_over_is_nobodys_leftover(site: Site, elsewhere: Ledger) -> None:
+    """Of a backup that is gone with its guest, a weak token cannot even ask."""
+    before = site.picture()
+    stopped = site.sandbox("stopped", ledger=elsewhere)
+    stopped.lxc().backup()
+    lapse(site)
+    collect(site.api, site.facts, site.ledger, pool="pytest", clock=site.clock)
+    gone = replace(stopped.run, born="gone")
+    elsewhere.register(gone, target=site.facts.url, kind="real", user=site.facts.user)
+
+    swept = collect(site.api, site.facts, elsewhere, pool="pytest", clock=site.clock)
+
+    assert swept.leftovers == ()
+    assert elsewhere.leases(site.facts.url) == []
     assert site.picture() == before
 
 
