@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class ProxmoxTestError(Exception):
@@ -249,3 +253,28 @@ class NotReady(ProxmoxTestError):
         self.guest = guest
         self.wrong = wrong
         super().__init__(f"{guest} is not ready after {waited_s:.0f} s: {wrong}")
+
+
+class PageClosedError(ProxmoxTestError, RuntimeError):
+    """A page was used that is closed, has crashed, or whose browser is gone.
+
+    ``cause`` is ``closed``, ``crashed`` or ``disconnected``, ``how`` says who did it,
+    ``closed_at`` when, ``url`` where the page was, ``last_actions`` what was done to it last.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        cause: str = "closed",
+        how: str = "",
+        closed_at: datetime | None = None,
+        url: str = "",
+        last_actions: Sequence[str] = (),
+    ) -> None:
+        self.cause = cause
+        self.how = how
+        self.closed_at = closed_at
+        self.url = url
+        self.last_actions = tuple(last_actions)
+        super().__init__(text)

@@ -12,6 +12,7 @@ ROOMS = (
     "pytest_proxmox.fixtures.proxmox",
     "pytest_proxmox.fixtures.database",
     "pytest_proxmox.fixtures.virtual_time",
+    "pytest_proxmox.fixtures.browser",
 )
 _DEFINITION = type(pytest.fixture(lambda: None))
 

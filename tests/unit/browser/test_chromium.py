@@ -1,0 +1,47 @@
+"""The system's Chromium stands in only where nobody chose a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_proxmox.browser import chromium
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A PATH with nothing but a chromium."""
+    path = tmp_path / "chromium"
+    path.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return str(path)
+
+
+def test_system_chromium_is_launched_with_what_was_given(installed: str) -> None:
+    arguments = chromium.instead({"headless": False, "args": ["--lang=de"]})
+    assert arguments is not None
+    assert arguments["executable_path"] == installed
+    assert arguments["headless"] is False
+    assert arguments["args"][0] == "--lang=de"
+
+
+@pytest.mark.parametrize("given", [{"channel": "chrome"}, {"executable_path": "/opt/x"}], ids=str)
+def test_chosen_browser_is_never_replaced(installed: str, given: dict[str, str]) -> None:
+    assert installed
+    assert chromium.instead(given) is None
+
+
+def test_nothing_stands_in_where_nothing_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert chromium.instead({}) is None
+
+
+def test_ffmpeg_is_looked_for_beside_the_browser(tmp_path: Path) -> None:
+    executable = tmp_path / "chromium-1200/chrome-linux/chrome"
+    assert not chromium.has_ffmpeg(str(executable))
+    (tmp_path / "ffmpeg-1013").mkdir()
+    (tmp_path / "ffmpeg-1013/ffmpeg-linux").touch()
+    assert chromium.has_ffmpeg(str(executable))
