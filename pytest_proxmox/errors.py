@@ -278,3 +278,24 @@ class PageClosedError(ProxmoxTestError, RuntimeError):
         self.url = url
         self.last_actions = tuple(last_actions)
         super().__init__(text)
+
+
+class AuthFailed(ProxmoxTestError):
+    """A login stopped at ``layer``; ``evidence`` is what the app or the page said there."""
+
+    def __init__(self, layer: str, what: str, *, evidence: str = "", timeline: str = "") -> None:
+        self.layer = layer
+        self.what = what
+        self.evidence = evidence
+        said = f"\n    {evidence}" if evidence else ""
+        passed = f"\nThe login so far:\n{timeline}" if timeline else ""
+        super().__init__(f'login failed at the layer "{layer}": {what}{said}{passed}')
+
+
+class AppNotHealthy(ProxmoxTestError):
+    """The app under test did not start; ``log_tail`` has its last lines, oldest first."""
+
+    def __init__(self, what: str, *, log_tail: Sequence[str] = ()) -> None:
+        self.log_tail = tuple(log_tail)
+        tail = "".join(f"\n    {line}" for line in self.log_tail)
+        super().__init__(what + (f"; its log ends with:{tail}" if tail else "; its log is empty"))
