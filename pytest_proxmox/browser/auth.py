@@ -98,7 +98,8 @@ class AuthFlow:
     """Logs in once per role and process, and proves it for each page.
 
     ``accounts`` gives the account of a role; without it ``user`` is registered anew and ``admin``
-    comes from ``E2E_ADMIN_USERNAME`` and ``E2E_ADMIN_PASSWORD``. ``timeline`` is the latest login's.
+    comes from ``E2E_ADMIN_USERNAME`` and ``E2E_ADMIN_PASSWORD``. ``timeline`` is of the latest
+    login.
     """
 
     adapter: Adapter = field(default_factory=BearerLogin)

@@ -52,7 +52,7 @@ class BearerLogin:
     """A token in ``localStorage``, sent as ``Authorization: Bearer``."""
 
     storage_key: str = "token"
-    token_field: str = "access_token"
+    token_field: str = "access_token"  # noqa: S105 - a name
     login_path: str = "/api/v1/auth/login"
     me_path: str = "/api/v1/auth/me"
     register_path: str | None = "/api/v1/auth/register"
