@@ -48,7 +48,7 @@ class PageLife:
     url: str = "about:blank"
     closed_at: float | None = None
     crashed_at: float | None = None
-    in_flight: int = 0
+    pending: set[int] = field(default_factory=set)
     navigations: deque[Moment] = field(default_factory=lambda: deque(maxlen=50))
     console: deque[Moment] = field(default_factory=lambda: deque(maxlen=KEPT))
     network: deque[Moment] = field(default_factory=lambda: deque(maxlen=KEPT))

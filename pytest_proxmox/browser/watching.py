@@ -59,7 +59,7 @@ class PageWatch:
         listener = _Listener(page, life, self)
         for event in ("close", "crash", "framenavigated", "console", "pageerror", "request"):
             page.on(event, getattr(listener, event))
-        for event in ("response", "requestfinished", "requestfailed"):
+        for event in ("response", "requestfailed"):
             page.on(event, getattr(listener, event))
         self.log(page, life, f"opened, {life.url}")
 
@@ -131,16 +131,14 @@ class _Listener:
         self._life.said(self._watch.now(), "exception", str(error))
 
     def request(self, request: Any) -> None:
-        self._life.in_flight += 1
+        self._life.pending.add(id(request))
 
     def response(self, response: Any) -> None:
         request = response.request
+        self._life.pending.discard(id(request))  # its body may never be read, or never end
         self._life.fetched(self._watch.now(), request.method, response.url, str(response.status))
 
-    def requestfinished(self, request: Any) -> None:
-        self._life.in_flight -= 1
-
     def requestfailed(self, request: Any) -> None:
-        self._life.in_flight -= 1
+        self._life.pending.discard(id(request))
         why = request.failure or "failed"
         self._life.fetched(self._watch.now(), request.method, request.url, why)

@@ -40,7 +40,7 @@ def test_authenticated_page_is_ready(authenticated_page: Page, page: Page) -> No
 
 def test_second_test_uses_the_same_login(authenticated_page: Page, auth_flow: AuthFlow) -> None:
     steps = [passed.step for passed in auth_flow.timeline]
-    assert steps == ["login still good", "storage state", "open", "first look"] or "log in" in steps
+    assert steps[0] in ("login still good", "log in")  # alone, it is the first itself
     name = authenticated_page.locator(".user-info").inner_text()
     assert name == auth_flow.logins["user"].account.username
 

@@ -18,6 +18,7 @@ LOADED = (proxmoxer, pytest_proxmox)
 
 # schemathesis wraps collection in the old way, which turns an error of ours into a warning of its.
 ALONE = ("-p", "no:randomly", "-p", "no:schemathesis")
+WITHOUT_BROWSER = ("-p", "no:playwright", "-p", "no:allure_pytest")
 
 INI = """\
 [pytest]
@@ -53,7 +54,11 @@ class Project:
         return self.pytester.runpytest_inprocess(*ALONE, *args)
 
     def run_apart(self, *args: str) -> pytest.RunResult:
-        """Run pytest in a process of its own."""
+        """Run pytest in a process of its own, without the plugins that import much."""
+        return self.run_browser(*WITHOUT_BROWSER, *args)
+
+    def run_browser(self, *args: str) -> pytest.RunResult:
+        """Run pytest in a process of its own, with pytest-playwright where it is installed."""
         return self.pytester.runpytest_subprocess(*ALONE, *args)
 
 

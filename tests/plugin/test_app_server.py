@@ -71,4 +71,4 @@ def test_no_app_named_is_told(project: Project) -> None:
 def test_base_url_of_the_command_line_wins(project: Project) -> None:
     _shop(project)
     project.write("test_it.py", "def test_it(base_url): assert base_url == 'http://x:1'\n")
-    project.run_apart("--base-url=http://x:1").assert_outcomes(passed=1)
+    project.run_browser("--base-url=http://x:1").assert_outcomes(passed=1)
