@@ -203,7 +203,8 @@ class AuthFlow:
         the rest of the login together.
         """
         context = page.context
-        context.clear_cookies()
+        if page.url != "about:blank":  # somebody else may have been logged in here
+            context.clear_cookies()
         if login.state["cookies"]:
             context.add_cookies(login.state["cookies"])
         kept = {

@@ -62,13 +62,11 @@ class Accounts:
     def __init__(self) -> None:
         self.passwords = {"admin": "admin-secret-1"}
         self.tokens: dict[str, str] = {}
-        self.logins = 0
 
     def log_in(self, name: str, password: str) -> str | None:
         """Return a new token, or None."""
         if self.passwords.get(name) != password:
             return None
-        self.logins += 1
         token = f"tok-{secrets.token_hex(8)}"
         self.tokens[token] = name
         return token
@@ -88,52 +86,62 @@ async def slow(request: Request) -> Response:
     return StreamingResponse(body(), headers=disposition)
 
 
-def create_app() -> Starlette:
-    """Return a fresh app with nobody but the admin."""
-    accounts = Accounts()
+async def index(request: Request) -> Response:
+    """Answer with the page."""
+    return HTMLResponse(PAGE)
 
-    async def index(request: Request) -> Response:
-        return HTMLResponse(PAGE)
 
-    async def register(request: Request) -> Response:
+async def health(request: Request) -> Response:
+    """Answer that all is well."""
+    return JSONResponse({"status": "ok"})
+
+
+class Users:
+    """The routes that let users in, on one set of accounts."""
+
+    def __init__(self) -> None:
+        self.accounts = Accounts()
+
+    async def register(self, request: Request) -> Response:
         body = await request.json()
-        if body["username"] in accounts.passwords:
+        if body["username"] in self.accounts.passwords:
             return JSONResponse({"detail": "username is taken"}, 409)
-        accounts.passwords[body["username"]] = body["password"]
-        return JSONResponse({"username": body["username"]}, 201)
+        self.accounts.passwords[body["username"]] = body["password"]
+        return JSONResponse({}, 201)
 
-    async def login(request: Request) -> Response:
+    async def login(self, request: Request) -> Response:
         body = await request.json()
-        token = accounts.log_in(body["username"], body["password"])
+        token = self.accounts.log_in(body["username"], body["password"])
         if token is None:
             return JSONResponse({"detail": "wrong user or password"}, 401)
-        answer = JSONResponse({"access_token": token, "logins": accounts.logins})
+        answer = JSONResponse({"access_token": token})
         answer.set_cookie("session", token)
         answer.set_cookie("csrftoken", f"csrf-{token}")
         return answer
 
-    async def me(request: Request) -> Response:
+    async def me(self, request: Request) -> Response:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        name = accounts.tokens.get(token or request.cookies.get("session", ""))
+        name = self.accounts.tokens.get(token or request.cookies.get("session", ""))
         if name is None:
             return JSONResponse({"detail": "token expired"}, 401)
-        return JSONResponse({"username": name, "logins": accounts.logins})
+        return JSONResponse({"username": name})
 
-    async def expire(request: Request) -> Response:
-        accounts.tokens.clear()
+    async def expire(self, request: Request) -> Response:
+        self.accounts.tokens.clear()
         return Response(status_code=204)
 
-    async def health(request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
 
+def create_app() -> Starlette:
+    """Return a fresh app with nobody but the admin."""
+    users = Users()
     return Starlette(
         routes=[
             Route("/", index),
             Route("/slow", slow),
-            Route("/api/v1/auth/register", register, methods=["POST"]),
-            Route("/api/v1/auth/login", login, methods=["POST"]),
-            Route("/api/v1/auth/me", me),
-            Route("/api/v1/auth/expire", expire, methods=["POST"]),
+            Route("/api/v1/auth/register", users.register, methods=["POST"]),
+            Route("/api/v1/auth/login", users.login, methods=["POST"]),
+            Route("/api/v1/auth/me", users.me),
+            Route("/api/v1/auth/expire", users.expire, methods=["POST"]),
             Route("/api/v1/apps/health", health),
             Route("/health", health),
         ]
