@@ -17,10 +17,7 @@ from src_app.domain.errors import InvalidInput
 from src_app.domain.hostnames import parse_hostname
 from src_app.domain.schedules import Rule
 
-SPAN = {
-    "min_value": datetime.fromisoformat("2020-01-01"),
-    "max_value": datetime.fromisoformat("2040-01-01"),
-}
+FIRST, LAST = datetime.fromisoformat("2020-01-01"), datetime.fromisoformat("2040-01-01")
 NGINX: dict[str, Any] = json.loads((BUNDLED / "nginx.json").read_text(encoding="utf-8"))
 
 
@@ -99,7 +96,7 @@ def test_rule_says_when_it_is_due_next(rule: str, due: str) -> None:
 
 @given(
     st.sampled_from(["daily 00:00", "mon 12:30", "sun 23:59", "every 1m"]),
-    st.datetimes(**SPAN).map(lambda moment: moment.replace(tzinfo=UTC)),
+    st.datetimes(FIRST, LAST).map(lambda moment: moment.replace(tzinfo=UTC)),
 )
 def test_next_time_is_later_and_within_a_week(rule: str, start: datetime) -> None:
     due = Rule.parse(rule).after(start)

@@ -1,0 +1,181 @@
+"""The app manager's list of 200 apps and its login, against a constant FastAPI route.
+
+Both are asked with ``ab`` (Debian's apache2-utils), four requests at a time; what is compared
+is the 95th percentile. Also: the longest time that one callback held the event loop while an
+app was deployed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks import harness
+from src_app.configuration import Configuration
+from src_app.db.models import App
+from src_app.db.repositories import RepositoryFactory
+from src_app.security.passwords import Passwords
+from src_app.services.manager import Manager
+
+APPS = 200
+REQUESTS, AT_ONCE = 400, 4
+KEY = "a key that only this benchmark uses, and nothing else ever does"
+PASSWORD = "correct horse battery"
+CONSTANT = """
+import sys, uvicorn
+from fastapi import FastAPI
+app = FastAPI()
+@app.get("/constant")
+def constant() -> dict[str, str]:
+    return {"status": "ok"}
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", access_log=False)
+"""
+MANAGER = """
+import os, sys, uvicorn
+from src_app.configuration import Configuration
+from src_app.services.manager import Manager
+from src_app.web.application import create_app
+manager = Manager.build(Configuration.load(os.environ), os.environ)
+uvicorn.run(create_app(manager), host="127.0.0.1", port=int(sys.argv[1]), log_level="error",
+    access_log=False)
+"""
+
+
+def main() -> Sequence[harness.Row]:
+    """Return the rows; none, with a word why, where ``ab`` is not installed."""
+    if shutil.which("ab") is None:
+        print("benchmarks.app: needs ab: apt-get install apache2-utils", file=sys.stderr)
+        return []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        environment = _environment(folder)
+        token = _fill(environment)
+        constant = stack.enter_context(_served(CONSTANT, "/constant", {}))
+        app = stack.enter_context(_served(MANAGER, "/api/v1/apps/health", environment))
+        header = ("-H", f"Authorization: Bearer {token}")
+        floor = harness.at_most(3.0)
+        peer = _p95(f"{constant}/constant")
+        pages = {
+            "GET /apps, first 50 of 200": "/api/v1/apps",
+            "GET /apps?status=running&search=site1": "/api/v1/apps?status=running&search=site1",
+        }
+        rows = [
+            harness.compare(
+                name, _p95(f"{app}{path}", *header), peer, against="constant route", bound=floor
+            )
+            for name, path in pages.items()
+        ]
+        login = folder / "login.json"
+        login.write_text(json.dumps({"username": "bench", "password": PASSWORD}))
+        sent = ("-p", str(login), "-T", "application/json")
+        logging_in = _p95(f"{app}/api/v1/auth/login", *sent, requests=60)
+        argon = harness.seconds(lambda: Passwords().fits(PASSWORD, None))
+        in_ms = lambda: argon() * 1000  # noqa: E731 - one unit for both sides
+        rows.append(
+            harness.compare(
+                "POST /auth/login",
+                logging_in,
+                in_ms,
+                against="one argon2 check",
+                bound=harness.at_most(12.0),
+            )
+        )
+        return rows
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {
+        "APP_DATABASE_URL": f"sqlite:///{folder / 'app.db'}",
+        "APP_SECRET_KEY": KEY,
+        "APP_ACCESS_TOKEN_S": "36000",
+        "APP_SYNC_S": "3600",
+        "PROXMOX_HOST": "127.0.0.1:1",
+        "PROXMOX_PASSWORD": "none",
+    }
+
+
+def _fill(environment: dict[str, str]) -> str:
+    """Fill the database with apps, and return the owner's token."""
+    manager = Manager.build(Configuration.load(environment), environment)
+    manager.store.migrate()
+    user = manager.users.create("bench", PASSWORD)
+
+    def fill(db: RepositoryFactory) -> None:
+        db.session.add_all(
+            App(
+                id=f"nginx-site{n}", catalog_id="nginx", name="Nginx", hostname=f"site{n}",
+                version="2.0", status="running" if n % 3 else "stopped", node="pve",
+                vmid=1000 + n, url=f"http://127.0.0.1:{30000 + n}/", address="127.0.0.1",
+                config={"port": 8080, "icon": "🌐", "category": "web"}, environment={},
+                owner_id=user.id,
+            )
+            for n in range(APPS)
+        )  # fmt: skip
+
+    manager.store.run(fill)
+    login = manager.users.login("bench", PASSWORD, address="benchmark")
+    manager.store.close()
+    return login.access_token
+
+
+@contextmanager
+def _served(program: str, path: str, environment: dict[str, str]) -> Iterator[str]:
+    """Yield the address of a server that answers."""
+    port = _free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(port)], env={**os.environ, **environment}
+    )
+    url = f"http://127.0.0.1:{port}"
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        while process.poll() is None:
+            try:
+                with direct.open(url + path, timeout=5):
+                    break
+            except OSError:
+                _pause(process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _pause(process: subprocess.Popen[bytes]) -> None:
+    """Wait a moment, or less where the process ends."""
+    try:
+        process.wait(0.1)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _p95(url: str, *options: str, requests: int = REQUESTS) -> harness.Measure:
+    """Return a measure: the 95th percentile of a page's answers, in milliseconds."""
+
+    def measure() -> float:
+        with tempfile.NamedTemporaryFile(suffix=".csv") as table:
+            command = ["ab", "-q", "-n", str(requests), "-c", str(AT_ONCE), "-e", table.name]
+            run = subprocess.run(
+                [*command, *options, url], capture_output=True, text=True, check=True, timeout=120
+            )
+            failed = [line for line in run.stdout.splitlines() if "Non-2xx" in line]
+            if failed:
+                raise RuntimeError(f"{url}: {failed[0]}")
+            lines = Path(table.name).read_text(encoding="ascii").splitlines()
+        return float(next(line for line in lines if line.startswith("95,")).split(",")[1])
+
+    return measure
