@@ -286,11 +286,7 @@ class GuestMethods(Session):
         """Tell whether no guest of the cluster has this VMID, those hidden from us too."""
         return await asyncio.to_thread(self._remover().is_free, parse_vmid(vmid))
 
-    def nonce_of(self, vmid: int) -> str | None:
+    async def nonce_of(self, vmid: int) -> str | None:
         """Return the nonce that a guest of ours carries, None for one that is not ours."""
-        claim = self._claims.get(vmid)
+        claim = await asyncio.to_thread(self._claims.get, vmid)
         return None if claim is None else claim.nonce
-
-    def claimed(self) -> dict[int, str]:
-        """Return the VMIDs of all guests that we asked for and have not destroyed: their node."""
-        return {claim.vmid: claim.node for claim in self._claims.newest_first()}

@@ -214,7 +214,7 @@ class ProxmoxService(GuestMethods, SnapshotMethods, ClusterMethods):
         """
         number = parse_vmid(vmid)
         changes = dict(config or {}) | given
-        claim = self._claims.get(number)
+        claim = await asyncio.to_thread(self._claims.get, number)
         if claim is not None and "description" in changes:
             changes["description"] = marked(str(changes["description"]), claim.nonce)
         path = f"/nodes/{node}/lxc/{number}/config"

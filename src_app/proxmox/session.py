@@ -171,5 +171,8 @@ class Session:
 
     async def _forget_failed(self, claim: Claim) -> None:
         """Drop the claim of a guest whose task failed, if Proxmox left nothing of it."""
-        if await asyncio.to_thread(self._remover().is_free, claim.vmid):
-            self._claims.drop(self._claims.get(claim.vmid))
+        await asyncio.to_thread(self._drop_if_free, claim.vmid)
+
+    def _drop_if_free(self, vmid: int) -> None:
+        if self._remover().is_free(vmid):
+            self._claims.drop(self._claims.get(vmid))

@@ -67,7 +67,7 @@ async def archive(work: Work) -> None:
         made = await service.backup_lxc(
             node, vmid, storage=storage, notes=marker(work), mode=row.mode, compress=row.compress
         )
-    await _record(work, made, service.nonce_of(vmid))
+    await _record(work, made, await service.nonce_of(vmid))
 
 
 async def _record(work: Work, made: dict[str, Any], nonce: str | None) -> None:
