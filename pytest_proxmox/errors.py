@@ -299,3 +299,20 @@ class AppNotHealthy(ProxmoxTestError):
         self.log_tail = tuple(log_tail)
         tail = "".join(f"\n    {line}" for line in self.log_tail)
         super().__init__(what + (f"; its log ends with:{tail}" if tail else "; its log is empty"))
+
+
+class HistoryUnusable(ProxmoxTestError):
+    """The history of runs cannot be opened, read or written; what is in it was not touched."""
+
+    @classmethod
+    def at(cls, place: str, why: str) -> HistoryUnusable:
+        """Return the error for the history at ``place``."""
+        return cls(f"the history of runs at {place} cannot be used: {why}")
+
+    @classmethod
+    def newer(cls, version: int, known: int) -> HistoryUnusable:
+        """Return the error for a history that a newer plugin made."""
+        return cls(
+            f"the history of runs has version {version}, this plugin knows {known}. "
+            "Update pytest-proxmox, or name another history with --flaky-history"
+        )

@@ -25,6 +25,10 @@ MARKERS: tuple[tuple[str, str], ...] = (
     ("canvas", "the app's own page inside the manager"),
     ("monitoring", "metrics and status over time"),
     ("settings", "the manager's settings"),
+    (
+        "quarantine(reason, owner, issue, expires)",
+        "runs and is reported, but its failure does not fail the run until that day",
+    ),
     ("vmid_range(size)", "this test needs so many VMIDs: leased together before it starts"),
     (
         "proxmox_faults(each_call, may_raise)",
@@ -36,8 +40,10 @@ MARKERS: tuple[tuple[str, str], ...] = (
         "this test may leave behind what the patterns (kind or kind:glob) name; none: anything",
     ),
 )
+FEATURES = tuple(name for name, _ in MARKERS if name.isidentifier())  # those without arguments
 TIMEOUT_MARKER = ("timeout(seconds)", "without pytest-timeout installed this does nothing")
 
+QUARANTINED = pytest.StashKey[bool]()  # whether a test of the run carries that mark
 _ABOVE = pytest.StashKey[bool]()
 
 
@@ -90,4 +96,4 @@ def matter(item: pytest.Function, collector: pytest.Module | pytest.Class) -> bo
 
 
 def _acts(mark: pytest.Mark) -> bool:
-    return mark.name in ("integration", REAL, "vmid_range", "proxmox_faults")
+    return mark.name in ("integration", REAL, "vmid_range", "proxmox_faults", "quarantine")

@@ -35,6 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     hygiene.add_options(parser)
     database.add_options(parser)
+    from pytest_proxmox.flaky import settings as flaky
+
+    flaky.add_options(parser)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -51,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hygiene.set_loop_scope(config)
     with _mistakes_as(pytest.UsageError):
         Invocation.begin(config, _sources(config))
+    _begin_flaky(config)
     if _has_env_file(config) and not _is_worker(config):
         _warn_if_tracked(config)
     if Invocation.of(config).may_leave_guests or config.option.showfixtures:
@@ -66,7 +70,10 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Show each setting with its source; with ``-v`` also what nobody set."""
     lines = Invocation.of(config).describe(defaults=config.get_verbosity() > 0)
-    return [*(f"proxmox: {line}" for line in lines), *hygiene.describe(config)]
+    from pytest_proxmox.flaky import settings as flaky
+
+    told = flaky.describe(config) if flaky.is_wanted(config) else []
+    return [*(f"proxmox: {line}" for line in lines), *hygiene.describe(config), *told]
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -91,6 +98,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Skip what needs a real Proxmox where nobody named one."""
     if not Invocation.of(config).has_real_proxmox:
         marks.skip_real(items)
+    if marks.QUARANTINED in config.stash:
+        from pytest_proxmox.flaky.session import heed_marks
+
+        heed_marks(config, items)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -156,6 +167,16 @@ def _open_rooms(config: pytest.Config) -> None:
     rooms.open_once(config, sys.modules[__name__])
 
 
+def _begin_flaky(config: pytest.Config) -> None:
+    """Put reruns and history in place, where the run has them."""
+    from pytest_proxmox.flaky import settings as flaky
+
+    if flaky.is_wanted(config):
+        from pytest_proxmox.flaky.session import begin
+
+        begin(config)
+
+
 def _dest(option: tables.Option) -> str:
     return f"proxmox_option_{option.name}"
 
@@ -180,6 +201,11 @@ def _is_worker(config: pytest.Config) -> bool:
 def _check_marks(item: pytest.Function, collector: pytest.Collector) -> None:
     with _mistakes_as(collector.CollectError):  # a usage error would kill an xdist worker
         marks.vmid_count(item)
+        if (mark := item.get_closest_marker("quarantine")) is not None:
+            from pytest_proxmox.flaky.quarantine import of_mark
+
+            of_mark(item.nodeid, mark.args, mark.kwargs)
+            item.config.stash[marks.QUARANTINED] = True
         if item.get_closest_marker("proxmox_faults") is not None:
             from pytest_proxmox.fault_orders import check
 

@@ -23,6 +23,9 @@ COMMANDS = {
     "leases": "list what tests hold, on this machine and on the Proxmox",
     "sweep": "remove what dead runs left",
     "gateway": "guard a Proxmox: an app under test may write to the guests it makes only",
+    "soak": "repeat a whole run, and say what flake rate the repetitions rule out",
+    "order": "find the test that makes another one fail",
+    "report": "build the dashboard and the Markdown reports from the history of runs",
 }
 
 

@@ -1,0 +1,1 @@
+"""Flaky tests handled honestly: which failures are tried again, what every attempt was."""
