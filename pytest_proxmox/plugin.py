@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from pytest_proxmox import marks
+from pytest_proxmox import marks, room_options
 from pytest_proxmox import options as tables
-from pytest_proxmox.database import keys as database
 from pytest_proxmox.hygiene import settings as hygiene
 from pytest_proxmox.invocation import Invocation, ProxmoxWarning
 
@@ -34,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=True,
     )
     hygiene.add_options(parser)
-    database.add_options(parser)
+    room_options.add_options(parser)
     from pytest_proxmox.flaky import settings as flaky
 
     flaky.add_options(parser)
@@ -50,7 +49,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Resolve the settings: a value that cannot be used ends the run here, with exit code 4."""
     marks.register(config)
-    config.addinivalue_line("markers", database.MARK)
+    config.addinivalue_line("markers", room_options.DB_MARK)
     hygiene.set_loop_scope(config)
     with _mistakes_as(pytest.UsageError):
         Invocation.begin(config, _sources(config))
