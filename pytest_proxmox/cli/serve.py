@@ -44,13 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="|".join(CLOCKS),
         help="when tasks end (default: %(default)s)",
     )
-    parser.add_argument(
-        "--scale",
-        type=_scale,
-        default=1.0,
-        metavar="X",
-        help="with --clock real, so many times faster (default: 1)",
-    )
+    scale_help = "with --clock real, so many times faster (default: 1)"
+    parser.add_argument("--scale", type=_scale, default=1.0, metavar="X", help=scale_help)
     parser.add_argument(
         "--state",
         type=Path,
