@@ -50,8 +50,8 @@ class Project:
         self.write("tox.ini", INI + "".join(f"{line}\n" for line in lines))
 
     def run(self, *args: str) -> pytest.RunResult:
-        """Run pytest in this process."""
-        return self.pytester.runpytest_inprocess(*ALONE, *args)
+        """Run pytest in this process, without the plugins that do not bear a second run in one."""
+        return self.pytester.runpytest_inprocess(*ALONE, *WITHOUT_BROWSER, *args)
 
     def run_apart(self, *args: str) -> pytest.RunResult:
         """Run pytest in a process of its own, without the plugins that import much."""

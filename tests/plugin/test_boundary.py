@@ -169,3 +169,36 @@ def test_guest_that_cannot_be_removed_fails_its_test_and_the_run(
             "*9000 on pve*lock*pct unlock 9000*",
         ]
     )
+
+
+def test_faults_end_with_the_test_that_left_its_fixture_something_to_clean(
+    project: Project,
+) -> None:
+    project.write(
+        "test_it.py",
+        """\
+import threading
+
+import pytest
+
+
+@pytest.fixture
+def helper():
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    yield
+    done.set()
+    thread.join()
+
+
+def test_with_a_fault(helper, proxmox_faults):
+    proxmox_faults.add(effect="error", error="no-route", path="/nodes")
+
+
+def test_after_it(proxmox, proxmox_faults):
+    assert not proxmox_faults.rules()
+    assert proxmox.nodes.get()
+""",
+    )
+    project.run().assert_outcomes(passed=2)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.plugin.conftest import Project
+
 
 @pytest.fixture
 def listed(pytester: pytest.Pytester) -> pytest.Pytester:
@@ -26,7 +28,7 @@ def test_fixture_of_a_projects_plugin_wins_over_ours(listed: pytest.Pytester) ->
             assert vmid == "the project's"
         """,
     )
-    listed.runpytest().assert_outcomes(passed=1)
+    Project(listed).run().assert_outcomes(passed=1)
 
 
 def test_fixture_of_a_projects_plugin_may_build_on_ours(listed: pytest.Pytester) -> None:
@@ -43,7 +45,7 @@ def test_fixture_of_a_projects_plugin_may_build_on_ours(listed: pytest.Pytester)
             assert 10000 <= vmid < 11000
         """,
     )
-    listed.runpytest().assert_outcomes(passed=1)
+    Project(listed).run().assert_outcomes(passed=1)
 
 
 def test_fixture_of_a_conftest_wins_over_ours(pytester: pytest.Pytester) -> None:
@@ -57,7 +59,7 @@ def test_fixture_of_a_conftest_wins_over_ours(pytester: pytest.Pytester) -> None
         """
     )
     pytester.makepyfile("def test_vmid(vmid): assert 10000 <= vmid < 11000")
-    pytester.runpytest().assert_outcomes(passed=1)
+    Project(pytester).run().assert_outcomes(passed=1)
 
 
 def test_conftest_in_a_folder_rules_that_folder_only(pytester: pytest.Pytester) -> None:
@@ -78,7 +80,7 @@ def test_conftest_in_a_folder_rules_that_folder_only(pytester: pytest.Pytester) 
             """
         }
     )
-    pytester.runpytest().assert_outcomes(passed=2)
+    Project(pytester).run().assert_outcomes(passed=2)
 
 
 def test_run_without_a_file_opens_no_room(pytester: pytest.Pytester) -> None:
@@ -96,10 +98,10 @@ def test_run_without_a_file_opens_no_room(pytester: pytest.Pytester) -> None:
 
 
 def test_fixtures_are_listed_where_there_is_no_file(pytester: pytest.Pytester) -> None:
-    result = pytester.runpytest("--fixtures")
+    result = Project(pytester).run("--fixtures")
     result.stdout.fnmatch_lines(["db_session -- *", "lxc -- *"])
 
 
 def test_doctest_in_a_text_file_can_ask_for_a_fixture(pytester: pytest.Pytester) -> None:
     pytester.maketxtfile(test_it=">>> int(getfixture('vmid')) >= 9000\nTrue\n")
-    pytester.runpytest().assert_outcomes(passed=1)
+    Project(pytester).run().assert_outcomes(passed=1)
