@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +14,12 @@ ROOMS = (
     "pytest_proxmox.fixtures.database",
     "pytest_proxmox.fixtures.virtual_time",
     "pytest_proxmox.fixtures.browser",
+)
+PAGES = "pytest_proxmox.fixtures.pages"  # stands in front of pytest-playwright's fixtures
+ADDRESS = "pytest_proxmox.fixtures.address"  # for runs whose ini file names an app
+_PLAYWRIGHT = (
+    "pytest_playwright.pytest_playwright",
+    "pytest_playwright_asyncio.pytest_playwright",
 )
 _DEFINITION = type(pytest.fixture(lambda: None))
 
@@ -28,9 +35,13 @@ def open_once(config: pytest.Config, ours: object) -> None:
         return
     plugins = [plugin for _, plugin in manager.list_name_plugin() if plugin is not None]
     later = plugins[plugins.index(ours) + 1 :]
-    for room in ROOMS:
+    rooms = (*ROOMS, ADDRESS) if config.getini("app_server") else ROOMS
+    for room in rooms:
         manager.import_plugin(room)
-    names = {name for room in ROOMS for name in _fixtures(manager.get_plugin(room))}
+    theirs = [module for name in _PLAYWRIGHT if (module := sys.modules.get(name)) is not None]
+    if any(manager.is_registered(module) for module in theirs):
+        manager.import_plugin(PAGES)
+    names = {name for room in rooms for name in _fixtures(manager.get_plugin(room))}
     modules = [plugin for plugin in later if isinstance(plugin, ModuleType)]
     for module in sorted(modules, key=_is_conftest):  # a conftest of all tests wins over plugins
         if not _is_conftest(module) or root.is_relative_to(Path(str(module.__file__)).parent):
