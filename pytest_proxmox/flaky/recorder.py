@@ -65,6 +65,7 @@ class Recorder:
         self._open: dict[tuple[str, str], _Open] = {}
         self._position = 0
         self.reruns = 0
+        self.due: set[str] = set()  # tests that were to be tried again, and were not yet
         self.first_failures: set[str] = set()
         self.passed_on_retry: list[str] = []
         self.quarantined: list[str] = []
@@ -132,7 +133,9 @@ class Recorder:
         self._position += 1
         if found.rerun:
             self.reruns += 1
+            self.due.add(found.nodeid)
         else:
+            self.due.discard(found.nodeid)
             self.tests += 1
             if found.number and found.failure is None:
                 self.passed_on_retry.append(found.nodeid)

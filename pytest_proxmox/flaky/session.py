@@ -126,6 +126,8 @@ class Keeper(Recorder):
         wants_steady = getattr(self._config.option, "fail_on_flaky", False)
         if wants_steady and self.passed_on_retry and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = FLAKY_EXIT
+        if self.due and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED  # they failed, and nobody ran them
         if self._writer is None:
             return
         invocation = Invocation.of(self._config)
@@ -148,6 +150,7 @@ class Keeper(Recorder):
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what reruns and the quarantine have hidden from the counts."""
         lines = [f"passed on retry: {nodeid}" for nodeid in sorted(set(self.passed_on_retry))]
+        lines += [f"failed, and no worker was left to try it again: {test}" for test in self.due]
         lines += [f"failed in quarantine: {nodeid}" for nodeid in sorted(set(self.quarantined))]
         for nodeid, entry in self._witness.expired:
             lines.append(f"quarantine expired: {nodeid} ({entry.origin}: {entry})")

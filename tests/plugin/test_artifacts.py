@@ -86,7 +86,7 @@ def _texts(folder: Path) -> dict[str, str]:
 def test_each_attempt_keeps_its_own_and_no_secret(demo: Project) -> None:
     demo.write("test_it.py", FLAKY)
     result = demo.run_browser(
-        "--reruns=2", "--tracing=retain-on-failure", "--alluredir=allure", "--auth-debug"
+        "--rerun-new", "--tracing=retain-on-failure", "--alluredir=allure", "--auth-debug"
     )
     outcomes = result.parseoutcomes()
     assert (outcomes.get("passed"), outcomes.get("rerun")) == (5, 2)
