@@ -106,7 +106,19 @@ CONTROLLER = [
 
 
 @pytest.fixture
-def sim() -> Iterator[tuple[Simulator, dict[str, str]]]:
+def _heeding_ctrl_c() -> Iterator[None]:
+    """Let what is started here end by SIGINT, also where a shell runs all this behind an ``&``.
+
+    Such a shell lets its commands ignore the signal, and whatever they start inherits that.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def sim(_heeding_ctrl_c: None) -> Iterator[tuple[Simulator, dict[str, str]]]:
     """A Proxmox with a stranger's guest, and the environment that leads to it."""
     simulator = Simulator()
     simulator.plant(vmid=FOREIGN, type="lxc", node="pve", config={})
