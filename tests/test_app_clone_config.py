@@ -6,6 +6,7 @@ plan's own mocks become: only what the class has, async where it is.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ from tests.app.conftest import PASSWORD, VMIDS, configuration, environment, mana
 
 if TYPE_CHECKING:
     from pytest_proxmox.fixtures.embedded import EmbeddedProxmox
+    from pytest_proxmox.simulator.calls import CallRecord
 
 __all__ = ["configuration", "environment", "manager", "migrated"]
 pytestmark = [pytest.mark.asyncio, pytest.mark.vmid_range(size=VMIDS)]
@@ -47,7 +49,7 @@ class Stage:
     manager: Manager
     proxmox: Any
     embedded: EmbeddedProxmox | None
-    seen: int = 0  # calls of earlier tests
+    last: CallRecord | None = None  # of the calls before this test: only so many are kept
 
     @property
     def is_mock(self) -> bool:
@@ -67,8 +69,8 @@ class Stage:
         """Return how often Proxmox was asked for something."""
         if self.embedded is None:
             return len(getattr(self.proxmox, method).calls)
-        calls = self.embedded.calls[self.seen :]
-        return sum(1 for call in calls if call.method == http and call.path.endswith(path))
+        own = itertools.takewhile(lambda call: call != self.last, reversed(self.embedded.calls))
+        return sum(1 for call in own if call.method == http and call.path.endswith(path))
 
     def vmids(self) -> set[int]:
         """Return the containers there are; a mock has none."""
@@ -115,8 +117,8 @@ async def stage(
     else:
         proxmox = mocked()
         manager = manager.with_link(ProxmoxLink.to(proxmox))
-    seen = 0 if embedded is None else len(embedded.calls)
-    yield Stage(AppService(manager, identity=identity), manager, proxmox, embedded, seen)
+    last = embedded.calls[-1] if embedded is not None and embedded.calls else None
+    yield Stage(AppService(manager, identity=identity), manager, proxmox, embedded, last)
     manager.store.close()
 
 
