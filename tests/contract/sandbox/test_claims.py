@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from benchmarks.campaign.claims import campaign
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="issue 4: the referee takes a stopped run's lease for valid up to a second too long, "
-    "so that on a busy machine a rightful takeover counts as a double claim",
-)
 def test_no_vmid_is_held_twice_and_a_stopped_run_is_fenced_off() -> None:
     found = campaign(240, seed=1)
 
