@@ -21,6 +21,7 @@ _PLAYWRIGHT = (
     "pytest_playwright.pytest_playwright",
     "pytest_playwright_asyncio.pytest_playwright",
 )
+_BEHIND = (*_PLAYWRIGHT, "pytest_base_url.plugin")  # PAGES and ADDRESS win over these
 _DEFINITION = type(pytest.fixture(lambda: None))
 
 
@@ -42,7 +43,11 @@ def open_once(config: pytest.Config, ours: object) -> None:
     if any(manager.is_registered(module) for module in theirs):
         manager.import_plugin(PAGES)
     names = {name for room in rooms for name in _fixtures(manager.get_plugin(room))}
-    modules = [plugin for plugin in later if isinstance(plugin, ModuleType)]
+    modules = [
+        plugin
+        for plugin in later
+        if isinstance(plugin, ModuleType) and plugin.__name__ not in _BEHIND
+    ]
     for module in sorted(modules, key=_is_conftest):  # a conftest of all tests wins over plugins
         if not _is_conftest(module) or root.is_relative_to(Path(str(module.__file__)).parent):
             _register_again(manager, module, names)

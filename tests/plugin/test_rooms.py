@@ -105,3 +105,41 @@ def test_fixtures_are_listed_where_there_is_no_file(pytester: pytest.Pytester) -
 def test_doctest_in_a_text_file_can_ask_for_a_fixture(pytester: pytest.Pytester) -> None:
     pytester.maketxtfile(test_it=">>> int(getfixture('vmid')) >= 9000\nTrue\n")
     Project(pytester).run().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("where", ["conftest", "project_fixtures"])
+def test_address_that_a_project_gives_wins_over_that_of_app_server(
+    pytester: pytest.Pytester, where: str
+) -> None:
+    project = Project(pytester)
+    project.ini("app_server = nowhere:app")
+    project.write("conftest.py", "pytest_plugins = ['project_fixtures']\n")
+    project.write("project_fixtures.py", "")
+    with (pytester.path / f"{where}.py").open("a") as file:
+        file.write(
+            "import pytest\n"
+            "@pytest.fixture(scope='session')\n"
+            "def base_url(): return 'http://project.example'\n"
+        )
+    project.write("test_it.py", "def test_it(base_url): assert base_url.endswith('example')\n")
+    project.run().assert_outcomes(passed=1)
+
+
+def test_address_of_app_server_wins_over_pytest_base_url(pytester: pytest.Pytester) -> None:
+    project = Project(pytester)
+    project.ini("app_server = nowhere:app")
+    project.write(
+        "pytest_base_url/plugin.py",
+        "import pytest\n@pytest.fixture(scope='session')\ndef base_url(): return 'theirs'\n",
+    )
+    project.write("conftest.py", "pytest_plugins = ['pytest_base_url.plugin']\n")
+    project.write(
+        "test_it.py",
+        "import pytest\n"
+        "@pytest.fixture(scope='session')\n"
+        "def app_server():\n"
+        "    from types import SimpleNamespace\n"
+        "    return SimpleNamespace(url='http://127.0.0.1:1')\n"
+        "def test_it(base_url): assert base_url == 'http://127.0.0.1:1'\n",
+    )
+    project.run().assert_outcomes(passed=1)
