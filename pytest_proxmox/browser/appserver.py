@@ -13,10 +13,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from pytest_proxmox.clock import Clock, SystemClock
-from pytest_proxmox.errors import AppNotHealthy, UserMistake
+from pytest_proxmox.errors import AppNotHealthy, MissingExtra, UserMistake
 
 HOST = "127.0.0.1"
 _ASGI = re.compile(r"(?P<target>[A-Za-z_][\w.]*:[A-Za-z_][\w.]*)(?P<factory>\(\))?")
@@ -48,10 +49,12 @@ class AppSpec:
         """Return the program and its arguments; an ASGI app inherits its listening socket.
 
         Raises:
-            UserMistake: a command that is not told its port.
+            UserMistake: a command that is not told its port, or nothing to serve an ASGI app with.
         """
         match = _ASGI.fullmatch(self.target)
         if match is not None:
+            if find_spec("uvicorn") is None:
+                raise MissingExtra.for_feature("app_server for an ASGI app", extra="e2e")
             factory = ["--factory"] if match["factory"] else []
             return [sys.executable, "-m", "uvicorn", match["target"], *factory]
         if "{port}" not in self.target:
