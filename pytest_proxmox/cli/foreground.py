@@ -25,6 +25,16 @@ def port(text: str) -> int:
     return int(text)
 
 
+def add_ready_file(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that names the file which says that requests are answered."""
+    parser.add_argument(
+        "--ready-file",
+        type=Path,
+        metavar="FILE",
+        help="write address and credentials there, as JSON, once requests are answered",
+    )
+
+
 def stop_event() -> threading.Event:
     """An event that the signals set; from now on they end the server, not the process."""
     stop = threading.Event()

@@ -52,12 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a foreign guest, such as a template, that may be cloned; may be repeated",
     )
     parser.add_argument("--record", type=Path, metavar="DIR", help="keep what is exchanged there")
-    parser.add_argument(
-        "--ready-file",
-        type=Path,
-        metavar="FILE",
-        help="write address and credentials there, as JSON, once requests are answered",
-    )
+    foreground.add_ready_file(parser)
 
 
 def run(args: argparse.Namespace) -> int:

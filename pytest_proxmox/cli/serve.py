@@ -52,12 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="keep the state there over restarts; the world is for the first start only",
     )
-    parser.add_argument(
-        "--ready-file",
-        type=Path,
-        metavar="FILE",
-        help="write address and credentials there, as JSON, once requests are answered",
-    )
+    foreground.add_ready_file(parser)
 
 
 def run(args: argparse.Namespace) -> int:
