@@ -49,13 +49,14 @@ class Repair:
             WorkspaceLocked: it would have to be repaired or migrated first.
         """
         parts = self._parts
+        locked = WorkspaceLocked.by("another console, and it must be repaired", parts.folder.parent)
         try:
-            plain = configs.decode(parts.path(CONFIG).read_bytes())
-            if not parts.pending.exists() and not self._is_old(plain):
-                return configs.parse(plain)
-        except (ConfigCorrupt, FileNotFoundError):
-            pass  # repaired by whoever has it alone; the error below says what to do
-        raise WorkspaceLocked.by("another console, and it must be repaired", parts.folder.parent)
+            plain = _read_config(parts.path(CONFIG))
+        except ConfigCorrupt as exc:
+            raise locked from exc
+        if parts.pending.exists() or self._is_old(plain):
+            raise locked
+        return configs.parse(plain)
 
     # -- parts -------------------------------------------------------------------------------
 
