@@ -51,7 +51,7 @@ class ConsoleSession:
         self.cwd = cwd.absolute()
         self.environ = dict(os.environ if environ is None else environ)
         self.is_over = False
-        self._connect = connect
+        self.connect = connect
         self._clock = clock or SystemClock()
         self._started = self._clock.monotonic()
         self._services: Services | None = None
@@ -100,7 +100,7 @@ class ConsoleSession:
     def use(self, workspace: ProjectWorkspace) -> None:
         """Work on this workspace from now on."""
         self.leave()
-        self._services = Services(workspace, connect=self._connect)
+        self._services = Services(workspace, connect=self.connect)
         for notice in workspace.notices:
             self.ui.note(notice)
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from src_app.console.errors import CommandFailed, UsageError
 from src_app.console.registry import Argument, Command, Context, Flag, Outcome
-from src_app.console.services import endpoint_of, open_connection
+from src_app.console.services import endpoint_of
 from src_app.console.tables import facts, grid
 from src_app.console.words import whole
 from src_app.proxmox.endpoint import DEFAULT_PORT, DEFAULT_USER, split_host
@@ -83,7 +83,7 @@ def init(context: Context) -> Outcome:
     version = "not asked"
     if not context["offline"]:
         endpoint = endpoint_of(config, secret)
-        connection = open_connection(endpoint)
+        connection = session.connect(endpoint)
         version = str(connection.get("/version").get("version"))
     session.use(ProjectWorkspace.create(session.cwd.absolute(), config, secret=secret))
     if session.ui.is_interactive:

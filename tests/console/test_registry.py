@@ -1,0 +1,228 @@
+"""Every command of the registry: it completes, succeeds, refuses what is wrong, bears faults."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pytest_proxmox.fixtures.embedded import EmbeddedProxmox
+from src_app.console.commands import make_registry
+from src_app.console.completion import Completions
+from src_app.console.registry import Command, Context, Handler, Outcome, Registry
+from src_app.console.session import ConsoleSession
+from src_app.console.ui import Ui
+from src_app.db.store import Store
+from src_app.proxmox.connection import Connection
+from tests.console.conftest import Sit, Sitting
+from tests.console.ending import counted, nothing
+from tests.console.faults import unplugged
+
+REGISTRY = make_registry()
+COMMANDS = {command.name: command for command in REGISTRY}
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a command is written well and badly, and what it does without a Proxmox."""
+
+    good: str
+    says: str
+    bad: str
+    complains: str
+    code: int = 0  # without a Proxmox: 0 for commands that need none
+
+
+CASES = {
+    "/help": Case("/help sync", "Usage: /sync", "/help /frob", "Unknown slash command: /frob"),
+    "/init": Case(
+        "/init --name other", "was made in", "/init --port 99999", "must be a whole number", code=1
+    ),
+    "/status": Case("/status", "root@pam", "/status now", "one word too many"),
+    "/history": Case("/history", "Command", "/history -n 0", "must be a whole number"),
+    "/test": Case("/test", "answers; nodes: pve (online)", "/test --fast", "no flag", code=1),
+    "/exit": Case("/exit", "👋 Session ended", "/exit now", "one word too many"),
+    "/sync": Case("/sync", "✅ Synced", "/sync --filter colour=red", "is no filter", code=1),
+    "/plan": Case("/plan", "start vm 300", "/plan --all", 'there is no flag "--all"', code=1),
+    "/apply": Case("/apply --yes", "✅ 1 done", "/apply it", "one word too many", code=1),
+    "/destroy": Case(
+        "/destroy --yes", "delete vm 300", "/destroy -t nobody", "not a guest of this", code=1
+    ),
+    "list": Case("list all", "db", "list everything", "must be one of vms"),
+    "describe": Case("describe vm db", "Config:", "describe vm", "guest is missing"),
+    "create": Case(
+        "create container --name web --now", "create container", "create vm --name 'a b'",
+        "must be a DNS name", code=1,
+    ),
+    "delete": Case(
+        "delete vm db --now --yes", "delete vm 300", "delete jail db", "must be one of vm",
+        code=1,
+    ),
+    "start": Case("start vm db", "start vm 300", "start vm", "give a guest, or --all", code=1),
+    "stop": Case("stop vm other", "stop vm 301", "stop vm db --all", "give a guest, or", code=1),
+    "/config": Case("/config port", "", "/config port 0", "must be a port"),
+    "/validate": Case("/validate", "is sound", "/validate --deep", "no flag"),
+    "/workspace": Case("/workspace backup", "✅ Backup", "/workspace burn", "must be one of list"),
+}  # fmt: skip
+CASES["/config"] = Case("/config node pve", "node", "/config port 0", "must be a port")
+
+
+@pytest.fixture
+def filled(sitting: Sitting, cluster: EmbeddedProxmox, root: Path) -> Sitting:
+    """A session in a workspace with two VMs, one of which is wanted to run."""
+    cluster.plant(vmid=300, type="qemu", node="pve", name="db")
+    cluster.plant(vmid=301, type="qemu", node="pve", name="other", status="running")
+    sitting.run("/sync")
+    store = sitting.session.services.store
+    values = {"vmid": 300, "kind": "vm", "name": "db", "node": "pve", "spec": {"started": True}}
+    store.run(lambda db: db.wanted.create(values).vmid)
+    return sitting
+
+
+def test_every_command_has_a_case() -> None:
+    assert set(CASES) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_command_succeeds(filled: Sitting, sit: Sit, tmp_path: Path, name: str) -> None:
+    sitting = sit(tmp_path / "elsewhere") if name == "/init" else filled
+    printed = sitting.run(CASES[name].good)
+    assert CASES[name].says in printed
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_command_refuses_what_is_written_wrongly(filled: Sitting, name: str) -> None:
+    before = len(filled.session.history.entries)
+    printed = filled.run(CASES[name].bad, expect=2)
+    assert CASES[name].complains in printed
+    assert filled.session.history.entries[before].exit_code == 2
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_command_bears_that_proxmox_is_gone(
+    filled: Sitting, sit: Sit, tmp_path: Path, name: str
+) -> None:
+    sitting = sit(tmp_path / "elsewhere") if name == "/init" else filled
+    before = _guests(filled.session.services.store)
+    with counted(unplugged, nothing) as asked:
+        printed = sitting.run(CASES[name].good, expect=CASES[name].code)
+    if CASES[name].code:
+        assert "no Proxmox answers" in printed or "got no answer" in printed
+        assert asked
+    else:
+        assert asked == []
+    assert _guests(filled.session.services.store) == before if name != "/exit" else True
+    if name == "/init":
+        assert not (tmp_path / "elsewhere" / ".proxmox").exists()
+
+
+def _guests(store: Store) -> list[tuple[int, str]]:
+    return store.read(lambda db: [(row.id, row.status) for row in db.vms.find_many().data])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_command_speaks_json(filled: Sitting, sit: Sit, tmp_path: Path, name: str) -> None:
+    sitting = sit(tmp_path / "elsewhere") if name == "/init" else filled
+    told = sitting.json(CASES[name].good)
+    assert (told["command"], told["ok"], told["exit_code"]) == (name, True, 0)
+    bad = filled.json(CASES[name].bad, expect=2)
+    assert bad["ok"] is False
+    assert bad["error"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_names_all_it_takes(filled: Sitting, name: str) -> None:
+    printed = filled.run(f"{name} --help")
+    command = COMMANDS[name]
+    assert command.usage.split(" [")[0] in printed
+    for flag in command.all_flags:
+        assert flag.name in printed
+
+
+# --- completion -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def completions(tmp_path_factory: pytest.TempPathFactory) -> Completions:
+    """Completion without any workspace: what the registry alone gives."""
+    ui = Ui(Console(file=io.StringIO()), Console(file=io.StringIO()))
+    folder = tmp_path_factory.mktemp("nothing")
+    return Completions(ConsoleSession(REGISTRY, ui, cwd=folder, environ={}))
+
+
+def offered(completions: Completions, line: str) -> list[str]:
+    """Return what Tab offers behind a line."""
+    return [candidate.text for candidate in completions.complete(line)[0]]
+
+
+@pytest.mark.parametrize("name", REGISTRY.words)
+def test_each_name_completes_from_each_beginning(completions: Completions, name: str) -> None:
+    for length in range(1, len(name) + 1):
+        assert name in offered(completions, name[:length])
+
+
+FLAGS = [(c, f) for c in REGISTRY for f in c.all_flags]
+
+
+@pytest.mark.parametrize(("command", "flag"), FLAGS, ids=[f"{c.name} {f.name}" for c, f in FLAGS])
+def test_each_flag_and_its_values_complete(
+    completions: Completions, command: Command, flag: object
+) -> None:
+    name, choices = getattr(flag, "name"), getattr(flag, "choices")  # noqa: B009
+    for length in range(1, len(name) + 1):
+        assert name in offered(completions, f"{command.name} {name[:length]}")
+    for choice in choices:
+        for length in range(len(choice) + 1):
+            assert choice in offered(completions, f"{command.name} {name} {choice[:length]}")
+            text = f"{command.name} {name}={choice[:length]}"
+            assert f"{name}={choice}" in offered(completions, text)
+
+
+ARGUMENTS = [(c, n) for c in REGISTRY for n, a in enumerate(c.arguments) if a.choices]
+
+
+@pytest.mark.parametrize(
+    ("command", "number"), ARGUMENTS, ids=[f"{c.name} {n}" for c, n in ARGUMENTS]
+)
+def test_each_choice_of_an_argument_completes(
+    completions: Completions, command: Command, number: int
+) -> None:
+    before = " ".join([command.name, *("x" for _ in range(number))])
+    for choice in command.arguments[number].choices:
+        for length in range(len(choice) + 1):
+            assert choice in offered(completions, f"{before} {choice[:length]}")
+
+
+# --- wrapping ---------------------------------------------------------------------------------
+
+
+def test_every_handler_goes_through_the_wrap(filled: Sitting) -> None:
+    seen: list[str] = []
+
+    def wrap(command: Command, handler: Handler) -> Handler:
+        def wrapped(context: Context) -> Outcome:
+            seen.append(command.name)
+            return handler(context)
+
+        return wrapped
+
+    registry: Registry = make_registry(wrap)
+    for command in registry:
+        values = dict.fromkeys(("command", "words", "setting"), None)
+        given = {**values, "number": 1, "action": "backups", "backup": None, "dry_run": True}
+        if command.name in ("/help", "/status", "/history", "/validate", "/workspace", "/config"):
+            registry.run(Context(command, given, filled.session))
+    assert len(seen) == 6
+    assert len({id(handler) for handler in registry._handlers.values()}) == len(registry)
+
+
+def test_unused_connection_is_never_opened(sit: Sit, root: Path) -> None:
+    def never(_: object) -> Connection:
+        raise AssertionError("the connection was opened")
+
+    sitting = sit(root, connect=never)
+    sitting.run("/status")
+    sitting.run("list all")
