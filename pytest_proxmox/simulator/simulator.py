@@ -186,10 +186,10 @@ class Simulator:
             populate.arm(self, self.world)
             self.calls.clear()
 
-    def count(self, name: str, *, start: int = 1, step: int = 1) -> int:
-        """Return the next number of a counter that is part of the state."""
+    def count(self, name: str, *, start: int = 1, step: int = 1, least: int = 0) -> int:
+        """Return a counter's next number, not below ``least``; it is part of the state."""
         key = f"counter.{name}"
-        number: int = self.state.settings.get(key, start - step) + step
+        number: int = max(self.state.settings.get(key, start - step) + step, least)
         self.state.settings[key] = number
         return number
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 from pytest_proxmox.errors import InvalidValue
@@ -19,9 +20,12 @@ _TASK: Final = "/nodes/{node}/tasks/{upid}"
 _NO_FILE: Final = "unable to open file - No such file or directory"
 
 
+_upid: Final = lru_cache(maxsize=1024)(Upid.parse)  # clients ask for the same task again
+
+
 def _parse(call: Call) -> Upid:
     try:
-        return Upid.parse(call.params["upid"])
+        return _upid(call.params["upid"])
     except InvalidValue as exc:
         raise PveError.fields({"upid": "unable to parse worker upid"}) from exc
 
