@@ -116,7 +116,7 @@ def begin(sim: Simulator, task: Task) -> Begun:
             sim.drop_guest(guest.vmid)
         raise TaskDied(f"unable to restore CT {guest.vmid} - {died}") from died
     locked = guest.with_config({"lock": "create"})
-    sim.put_guest(altered(locked, extra={"entries": entries}))
+    sim.put_guest(locked, extra={"entries": entries})
     return Begun(0.5 + archive.used / READ_BYTES_PER_S)
 
 
@@ -180,7 +180,7 @@ def finish(sim: Simulator, task: Task) -> tuple[str, ...]:
         config |= _fresh_addresses(sim, config)
     config |= containers.normalize(sim, task.args["config"])
     config |= entries
-    sim.put_guest(altered(guest, config=config, snapshots=EMPTY, pending=EMPTY, extra=EMPTY))
+    sim.put_guest(guest, config=config, snapshots=EMPTY, pending=EMPTY, extra=EMPTY)
     pool = task.args["pool"]
     if pool and pool in sim.state.pools:
         sim.state.members[guest.vmid] = pool

@@ -228,11 +228,11 @@ class Simulator:
         with self.lock:
             return populate.plant(self, guest)
 
-    def put_guest(self, guest: Guest) -> Guest:
-        """Store a guest, new or changed, and return it; the cluster hears of it later."""
+    def put_guest(self, guest: Guest, **changes: Any) -> Guest:
+        """Store a guest with these changes and return it; the cluster hears of it later."""
         now = self.clock.now()
         self._unheard(guest.vmid, now)
-        changed = altered(guest, changed=now)
+        changed = altered(guest, changed=now, **changes)
         self.state.guests[guest.vmid] = changed
         return changed
 

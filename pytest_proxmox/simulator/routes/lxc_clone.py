@@ -9,7 +9,7 @@ from pytest_proxmox.simulator import containers, guests
 from pytest_proxmox.simulator.family import Call, Family
 from pytest_proxmox.simulator.quorum import require_ready
 from pytest_proxmox.simulator.routes.lxc_create import UNPACK_BYTES_PER_S
-from pytest_proxmox.simulator.state import EMPTY, Guest, Task, Volume, altered
+from pytest_proxmox.simulator.state import EMPTY, Guest, Task, Volume
 from pytest_proxmox.simulator.tasks import Begun, TaskDied, Worker
 from pytest_proxmox.simulator.volumes import ability
 from pytest_proxmox.simulator.wire import PveError
@@ -147,7 +147,7 @@ def begin_clone(sim: Simulator, task: Task) -> Begun:
         _undo(sim, task)
         raise TaskDied(f"clone failed: {died}") from died
     target = sim.state.guests[task.args["newid"]]
-    sim.put_guest(altered(target, extra={"entries": entries}))
+    sim.put_guest(target, extra={"entries": entries})
     rate = int(task.args["bwlimit"]) * KIB or UNPACK_BYTES_PER_S
     return Begun(0.5 + (copied / rate if task.args["full"] else 0), tuple(log))
 

@@ -139,7 +139,7 @@ def begin_create(sim: Simulator, task: Task) -> Begun:
         _remove(sim, guest)
         raise TaskDied(f"unable to create CT {guest.vmid} - {died}") from died
     log.append(f"extracting archive '{sim.volumes.path(template)}'")
-    sim.put_guest(altered(guest, extra={"entries": entries}))
+    sim.put_guest(guest, extra={"entries": entries})
     unpacked = int(template.data.get("unpacked", template.size))
     rate = int(task.args["bwlimit"]) * KIB or UNPACK_BYTES_PER_S
     return Begun(0.5 + unpacked / rate, tuple(log))
@@ -191,7 +191,7 @@ def finish_create(sim: Simulator, task: Task) -> tuple[str, ...]:
         del config["unprivileged"]
     config |= guest.extra["entries"]
     _fill_root(sim, guest, config, template)
-    sim.put_guest(altered(guest, config=config, extra={}))
+    sim.put_guest(guest, config=config, extra={})
     pool = task.args["pool"]
     if pool and pool in sim.state.pools:
         sim.state.members[guest.vmid] = pool

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_proxmox.simulator import containers, destroy, guests
 from pytest_proxmox.simulator.family import Call, Family
 from pytest_proxmox.simulator.quorum import require_ready
-from pytest_proxmox.simulator.state import Guest, Task, altered
+from pytest_proxmox.simulator.state import Guest, Task
 from pytest_proxmox.simulator.tasks import Begun, TaskDied, Worker
 from pytest_proxmox.simulator.wire import PveError
 
@@ -168,13 +168,13 @@ def power_on(sim: Simulator, guest: Guest, *, at: float) -> Guest:
     """Return the guest as it runs from that moment on."""
     started = containers.apply_pending(sim, guest) if guest.kind == "lxc" else guest
     pid = sim.count("pid")
-    return sim.put_guest(altered(started, status="running", started=at, pid=pid))
+    return sim.put_guest(started, status="running", started=at, pid=pid)
 
 
 def power_off(sim: Simulator, guest: Guest) -> Guest:
     """Return the guest as it is when nothing of it runs."""
     stopped = containers.apply_pending(sim, guest) if guest.kind == "lxc" else guest
-    return sim.put_guest(altered(stopped, status="stopped", started=0.0, pid=None))
+    return sim.put_guest(stopped, status="stopped", started=0.0, pid=None)
 
 
 def begin_stop(sim: Simulator, task: Task) -> Begun:

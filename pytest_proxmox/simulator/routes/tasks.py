@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Final
 
 from pytest_proxmox.errors import InvalidValue
@@ -20,29 +19,31 @@ _TASK: Final = "/nodes/{node}/tasks/{upid}"
 _NO_FILE: Final = "unable to open file - No such file or directory"
 
 
-_upid: Final = lru_cache(maxsize=1024)(Upid.parse)  # clients ask for the same task again
-
-
 def _parse(call: Call) -> Upid:
     try:
-        return _upid(call.params["upid"])
+        return Upid.parse(call.params["upid"])
     except InvalidValue as exc:
         raise PveError.fields({"upid": "unable to parse worker upid"}) from exc
 
 
-def _require_access(call: Call, upid: Upid, task: Task | None, privilege: str) -> None:
-    """Refuse unless it is the caller's own task, or the caller may look after the node."""
-    if task is not None and owns(call, task):
-        return
-    if task is None and upid.user in (call.auth.name, call.auth.userid):
-        return
-    call.require(f"/nodes/{call.node}", privilege)
+def _known(call: Call, privilege: str) -> Task | None:
+    """Return the task, or None where there is none of that id.
+
+    It must be the caller's own, or one of a node that the caller may look after.
+    """
+    task = call.sim.tasks.get(call.params["upid"])
+    if task is None:
+        upid = _parse(call)
+        task = call.sim.tasks.get(str(upid))  # its numbers may be written in another way
+        if task is None and upid.user in (call.auth.name, call.auth.userid):
+            return None
+    if task is None or not owns(call, task):
+        call.require(f"/nodes/{call.node}", privilege)
+    return task
 
 
 def _find(call: Call, privilege: str) -> Task:
-    upid = _parse(call)
-    task = call.sim.tasks.get(str(upid))
-    _require_access(call, upid, task, privilege)
+    task = _known(call, privilege)
     if task is None or task.node != call.node:
         raise PveError.fields({"upid": "no such task"})
     return task
@@ -145,9 +146,7 @@ def status(call: Call) -> dict[str, Any]:
 @FAMILY.get(_TASK + "/log")
 def log(call: Call) -> Reply:
     """Return lines of a task's log; one that is not there answers too (golden README, 17)."""
-    upid = _parse(call)
-    task = call.sim.tasks.get(str(upid))
-    _require_access(call, upid, task, "Sys.Audit")
+    task = _known(call, "Sys.Audit")
     if task is None:
         return Reply([{"n": 1, "t": _NO_FILE}], {"total": 1})
     lines = [{"n": number, "t": text} for number, text in enumerate(task.log or ("no content",), 1)]
