@@ -18,6 +18,7 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.websockets import WebSocketDisconnect
 
 from src_app.db.models import App
+from src_app.services.appclient import app_client
 from src_app.services.manager import Manager
 from src_app.web.problems import problem
 
@@ -47,7 +48,7 @@ async def view(app_id: str, ticket: str, path: str, request: Request) -> Respons
         return problem(403, "The ticket is not good for this app; open it anew", code="not_allowed")
     if app.address is None or app.status != "running":
         return problem(503, f"The app does not run: it is {app.status}", code="not_running")
-    client = httpx2.AsyncClient(trust_env=False, timeout=TIMEOUT_S)
+    client = app_client(TIMEOUT_S)
     prefix = f"/apps/{app_id}/view/~{ticket}"
     try:
         answer = await client.send(_passed_on(client, app, path, prefix, request), stream=True)
