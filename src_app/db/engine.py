@@ -9,11 +9,12 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 HERE = Path(__file__).parent
 WRITES = "app_writes"  # execution option of a connection
+MIGRATING = 0x61707073  # PostgreSQL's advisory locks have numbers; this is "apps"
 LOCK_WAIT_S = 30.0  # a writer holds the file for milliseconds; many may stand in line
 
 
@@ -55,8 +56,15 @@ def sessions(factory: sessionmaker[Session]) -> Iterator[Session]:
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema of ``engine``'s database to ``revision``."""
+    """Bring the schema of ``engine``'s database to ``revision``.
+
+    Of several processes that start at once one does it; the others wait, and find it done.
+    """
     config = Config(str(HERE / "alembic.ini"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+    with engine.connect() as opened:
+        connection = opened.execution_options(**{WRITES: True})
+        with connection.begin():
+            if connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(MIGRATING)))
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
