@@ -27,7 +27,7 @@ def main_with(arguments: list[str]) -> int:
     told = {**os.environ, "KILL_MOMENTS": args.moments}
     if args.again is not None:
         told["KILL_AGAIN"] = str(args.again)
-    command = [sys.executable, "-m", "pytest", TESTS, "-q", "-s", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", TESTS, "-q", "-s", "-o", "faulthandler_timeout=0"]
     command += ["-k", " or ".join(f"[{kind}]" for kind in args.kinds)] if args.kinds else []
     run = subprocess.run(command, cwd=ROOT, env=told, stdout=subprocess.PIPE, text=True)
     found = TOLD.findall(run.stdout)
