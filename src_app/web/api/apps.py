@@ -49,6 +49,7 @@ def health() -> dict[str, str]:
 @router.get("/apps", response_model=AppPage, responses=responses(401, 422))
 async def list_apps(
     identity: AnyUser,
+    manager: TheManager,
     rendered: TheRendered,
     status: Status | None = None,
     node: Name = None,
@@ -63,10 +64,13 @@ async def list_apps(
 
     def look(db: RepositoryFactory) -> dict[str, Any]:
         apps, total = listing.list_apps(db, wanted, page=page, per_page=per_page)
+        for app in apps:
+            app["latest_version"] = _latest(manager, app["catalog_id"]) or app["latest_version"]
         return {"apps": apps, "total": total, "page": page, "per_page": per_page}
 
     # The rows have the shape already; the tests hold them against it.
-    body = await rendered.json(("apps", wanted, page, per_page), look)
+    edition = manager.context.catalog.edition
+    body = await rendered.json(("apps", wanted, page, per_page, edition), look)
     return Response(body, media_type="application/json")
 
 
@@ -91,7 +95,15 @@ def read(app_id: str, identity: AnyUser, manager: TheManager) -> AppOut:
         manager.apps.get(db, identity, app_id)
         return app_out(db, app_id)
 
-    return manager.store.read(look)
+    app = manager.store.read(look)
+    latest = _latest(manager, app.catalog_id) or app.latest_version
+    return app.model_copy(update={"latest_version": latest})
+
+
+def _latest(manager: Manager, catalog_id: str) -> str | None:
+    """Return what the catalog says: newer than what the last check wrote into the row."""
+    entry = manager.context.catalog.find(catalog_id)
+    return None if entry is None else entry.latest.version
 
 
 @router.get("/apps/{app_id}/environment", responses=responses(401, 404))
