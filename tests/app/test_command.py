@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import stat
 from contextlib import closing
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,11 @@ def test_port_that_is_none(capsys: pytest.CaptureFixture[str], port: str) -> Non
     with pytest.raises(SystemExit, match="2"):
         command.main(["serve", f"--port={port}"])
     assert "--port" in capsys.readouterr().err
+
+
+def test_every_setting_and_command_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/app-manager.md").read_text("utf-8")
+    for setting in fields(Configuration):
+        assert f"`APP_{setting.name.upper()}`" in page
+    for name in ("serve", "migrate", "create-admin", "test-connection", "world"):
+        assert f"`python -m src_app {name}" in page
