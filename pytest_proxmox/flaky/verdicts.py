@@ -71,7 +71,7 @@ def judge(seen: Sequence[Sighting]) -> Judgement:
     outcomes = [one.failed for one in seen]
     count, failures = len(outcomes), sum(outcomes)
     probability = statistics.probability_above(FLAKE_RATE, failures, count)
-    contradictions = _contradictions(seen)
+    contradictions = _contradictions(seen) if failures else 0
     if contradictions:  # proven without a model; only its rate is in question
         wavers = probability > LIKELY
     else:
