@@ -45,7 +45,7 @@ def begin(config: pytest.Config) -> None:
     except UserMistake as exc:
         raise pytest.UsageError(str(exc)) from exc
     is_worker = hasattr(config, "workerinput")
-    can_rerun = config.pluginmanager.hasplugin("rerunfailures") and not config.option.usepdb
+    can_rerun = settings.has_reruns(config) and not config.option.usepdb
     policy = Policy(rules, lambda: _known(config)) if can_rerun and rules.reruns else None
     witness = _register_witness(config, policy, quarantine)
     if not is_worker:

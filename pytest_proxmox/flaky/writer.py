@@ -135,8 +135,9 @@ def read_kept(path: Path) -> tuple[RunFacts, list[Attempt], RunEnd]:
     """Return what a run kept in a file because its history did not take it."""
     lines: Iterable[Any] = map(json.loads, path.read_text(encoding="utf-8").splitlines())
     facts, end, *rest = lines
+    at = Attempt._fields.index("failure")
     attempts = [
-        Attempt._make((*row[:-1], None if row[-1] is None else Failure._make(row[-1])))
+        Attempt(*row[:at], None if row[at] is None else Failure(*row[at]), *row[at + 1 :])
         for row in rest
     ]
     return RunFacts._make(facts), attempts, RunEnd._make(end)

@@ -265,3 +265,23 @@ def test_an_option_of_no_use_ends_the_run(project: Project, option: str, said: s
     result = project.run(option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([said])
+
+
+def test_a_failure_is_kept_with_its_trace_its_files_and_no_secret(
+    project: Project, how: tuple[str, ...]
+) -> None:
+    project.write(
+        "test_it.py",
+        "def test_it(record_property, tmp_path):\n"
+        "    path = tmp_path / 'state.txt'\n    path.write_text('what was there')\n"
+        "    record_property('attachment', str(path))\n"
+        "    assert 'password=hush-hush' == 1  # this line\n",
+    )
+    project.run("--proxmox-report=out", *how)
+    [attempt] = _attempts(project)
+    assert attempt.failure is not None
+    assert "# this line" in attempt.failure.trace
+    assert "hush-hush" not in attempt.failure.trace
+    assert 0 < attempt.setup_s + attempt.teardown_s <= attempt.duration_s
+    [copy] = (project.path / "out" / "allure-results").glob("*-attachment-1.txt")
+    assert copy.read_text() == "what was there"
