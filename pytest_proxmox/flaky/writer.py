@@ -136,8 +136,7 @@ def read_kept(path: Path) -> tuple[RunFacts, list[Attempt], RunEnd]:
     lines: Iterable[Any] = map(json.loads, path.read_text(encoding="utf-8").splitlines())
     facts, end, *rest = lines
     at = Attempt._fields.index("failure")
-    attempts = [
-        Attempt(*row[:at], None if row[at] is None else Failure(*row[at]), *row[at + 1 :])
-        for row in rest
-    ]
+    for row in rest:
+        row[at] = None if row[at] is None else Failure(*row[at])
+    attempts = [Attempt(*row) for row in rest]
     return RunFacts._make(facts), attempts, RunEnd._make(end)
