@@ -157,7 +157,8 @@ class Result:
             f"precision {self.precision:.3f} ({precision.low:.3f} to {precision.high:.3f}); "
             f"{self.bug_runs} runs of true bugs: {self.bugs_hidden} hidden, "
             f"{self.bugs_excused} called flaky; {self.reruns} reruns; "
-            f"order: {right} of {len(self.order)} polluters in at most {most} runs (bound {most_runs(TESTS)})"
+            f"order: {right} of {len(self.order)} polluters in at most {most} runs "
+            f"(bound {most_runs(TESTS)})"
         )
 
 

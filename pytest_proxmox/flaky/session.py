@@ -90,6 +90,7 @@ class Keeper(Recorder):
         self._writer: Writer | None = None
         self._place: Place | None = None
         self._add: Callable[[Attempt], None] = self._add_first
+        self._review_lines: list[str] = []
         self.run_id = uuid.uuid4().hex
 
     def _take(self, attempt: Attempt) -> None:
@@ -139,7 +140,35 @@ class Keeper(Recorder):
                 figures={"leftovers": float(len(invocation.leftovers))},
             )
         )
+        self._review(invocation)
         self._report(invocation)
+
+    def _review(self, invocation: Invocation) -> None:
+        """Find the entries of the quarantine that nobody needs any more."""
+        witness = self._witness
+        if self._place is None or not (witness.entries or witness.quarantine.entries):
+            return
+        from pytest_proxmox.flaky import verdicts
+        from pytest_proxmox.flaky.history import History
+
+        project = self._config.rootpath.name
+        find = witness.quarantine.find
+        try:
+            with History.open(self._place) as history:
+                known = [nodeid for nodeid, _ in history.tests(project).values()]
+                entries = {n: e for n in known if (e := witness.entries.get(n) or find(n))}
+                released = verdicts.released(history, project, entries)
+        except ProxmoxTestError as exc:
+            invocation.notes.append(f"{exc}. The quarantine was not looked through")
+            return
+        self._review_lines = [
+            f"quarantine no longer needed: {nodeid} has passed {streak} times in a row "
+            f"({entries[nodeid].origin}: {entries[nodeid]})"
+            for nodeid, streak in released
+        ] + [
+            f"quarantine of no test on record: {entry.test} ({entry.origin})"
+            for entry in witness.quarantine.unmatched(known)
+        ]
 
     @property
     def is_trusted(self) -> bool:
@@ -152,6 +181,7 @@ class Keeper(Recorder):
         lines = [f"passed on retry: {nodeid}" for nodeid in sorted(set(self.passed_on_retry))]
         lines += [f"failed, and no worker was left to try it again: {test}" for test in self.due]
         lines += [f"failed in quarantine: {nodeid}" for nodeid in sorted(set(self.quarantined))]
+        lines += self._review_lines
         for nodeid, entry in self._witness.expired:
             lines.append(f"quarantine expired: {nodeid} ({entry.origin}: {entry})")
         if not self.is_trusted:

@@ -55,11 +55,12 @@ class Witness:
         root: str,
     ) -> None:
         self._policy = policy
-        self._quarantine = quarantine
+        self.quarantine = quarantine
         self._today = today
         self._secrets = secrets
         self._root = root
         self.expired: list[tuple[str, Entry]] = []
+        self.entries: dict[str, Entry] = {}  # of the tests that this process has collected
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(
@@ -75,7 +76,7 @@ class Witness:
                 item.add_marker(pytest.mark.flaky(reruns=policy.rules.reruns, condition=condition))
             mark = item.get_closest_marker("quarantine")
             entry = (
-                self._quarantine.find(recorder.plain_id(item.nodeid))
+                self.quarantine.find(recorder.plain_id(item.nodeid))
                 if mark is None
                 else of_mark(item.nodeid, mark.args, mark.kwargs)
             )
@@ -123,6 +124,7 @@ class Witness:
 
     def _note_entry(self, item: pytest.Item, entry: Entry) -> None:
         item.stash[_ENTRY] = entry
+        self.entries[recorder.plain_id(item.nodeid)] = entry
         if entry.is_expired(self._today):
             self.expired.append((item.nodeid, entry))
 
