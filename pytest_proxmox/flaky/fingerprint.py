@@ -19,7 +19,7 @@ _VARYING: Sequence[tuple[re.Pattern[str], str]] = (
 )
 _SECRETS = re.compile(
     r"(?i)(PVEAPIToken=[^=\s]+=|PVEAuthCookie=|CSRFPreventionToken:\s*|Authorization:\s*(?:Bearer|Basic)\s+"
-    r"|\b(?:password|passwd|secret|token_value|api_key)[\"']?\s*[=:]\s*[\"']?|://[^/\s:@]+:)"
+    r"|\b(?:password|passwd|secret|token|token_value|api_key)[\"']?\s*[=:]\s*[\"']?|://[^/\s:@]+:)"
     r"[^\s\"',;@&)]+"
 )
 

@@ -27,6 +27,8 @@ from pytest_proxmox.report.events import Attempt, RunEnd, RunFacts
 WITNESS = "proxmox-flaky-witness"
 FLAKY_EXIT = 7  # pytest-rerunfailures' own, for --fail-on-flaky
 READ_PATIENCE_S = 0.5
+SECRET_LEAST = 6  # a variable's shorter value is no secret, and would blacken half of a text
+_SECRET_WORDS = ("PASSWORD", "PASSWD", "SECRET", "TOKEN", "API_KEY")
 SEED_VARIABLE = "PYTEST_PROXMOX_ORDER_SEED"
 
 
@@ -261,8 +263,14 @@ def _known(config: pytest.Config) -> Known:
 
 
 def _secrets(config: pytest.Config) -> list[str]:
+    """What may stand in no message or trace: those of Proxmox, and all that variables hold."""
+    found = [
+        value
+        for name, value in os.environ.items()
+        if len(value) >= SECRET_LEAST and any(word in name.upper() for word in _SECRET_WORDS)
+    ]
     invocation = Invocation.of(config)
-    if invocation.sources.is_silent:
-        return []
-    given = (invocation.settings.password, invocation.settings.token_value)
-    return [secret for secret in given if secret]
+    if not invocation.sources.is_silent:
+        given = (invocation.settings.password, invocation.settings.token_value)
+        found += [secret for secret in given if secret]
+    return found
