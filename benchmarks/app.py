@@ -38,6 +38,11 @@ from src_app.security.passwords import Passwords
 from src_app.services.manager import Manager
 
 APPS = 200
+LIST = "/api/v1/apps"
+PAGES = {
+    "GET /apps, first 50 of 200": LIST,
+    "GET /apps?status=running&search=site1": f"{LIST}?status=running&search=site1",
+}
 LONGEST_MS = 50.0
 WORLD = Path(__file__).parents[1] / "tests/app/world.json"
 REQUESTS, AT_ONCE = 400, 4
@@ -87,39 +92,36 @@ def main() -> Sequence[harness.Row]:
         constant = stack.enter_context(_served(CONSTANT, "/constant", {}))
         app = stack.enter_context(_served(MANAGER, "/api/v1/apps/health", environment))
         header = ("-H", f"Authorization: Bearer {token}")
-        floor = harness.at_most(3.0)
         peer = _p95(f"{constant}/constant")
-        pages = {
-            "GET /apps, first 50 of 200": "/api/v1/apps",
-            "GET /apps?status=running&search=site1": "/api/v1/apps?status=running&search=site1",
-        }
-        rows = [
-            harness.compare(
-                name, _p95(f"{app}{path}", *header), peer, against="constant route", bound=floor
-            )
-            for name, path in pages.items()
-        ]
+        rows = [_list(name, f"{app}{path}", token, peer) for name, path in PAGES.items()]
         with _committing(environment):
-            listed = _p95(f"{app}/api/v1/apps", *header)
-            name = "GET /apps, 20 commits a second"
-            rows.append(harness.compare(name, listed, peer, against="constant route", bound=floor))
-        login = folder / "login.json"
-        login.write_text(json.dumps({"username": "bench", "password": PASSWORD}))
-        sent = ("-p", str(login), "-T", "application/json")
-        logging_in = _p95(f"{app}/api/v1/auth/login", *sent, requests=60)
-        argon = harness.seconds(lambda: Passwords().fits(PASSWORD, None))
-        in_ms = lambda: argon() * 1000  # noqa: E731 - one unit for both sides
-        rows.append(
-            harness.compare(
-                "POST /auth/login",
-                logging_in,
-                in_ms,
-                against="one argon2 check",
-                bound=harness.at_most(12.0),
-            )
-        )
+            rows.append(_list("GET /apps, 20 commits a second", f"{app}{LIST}", token, peer))
+        rows.append(_login(app, folder))
         rows.append(_loop(folder))
         return rows
+
+
+def _list(name: str, url: str, token: str, peer: harness.Measure) -> harness.Row:
+    """Return the row of a list of apps."""
+    measure = _p95(url, "-H", f"Authorization: Bearer {token}")
+    return harness.compare(
+        name, measure, peer, against="constant route", bound=harness.at_most(3.0)
+    )
+
+
+def _login(app: str, folder: Path) -> harness.Row:
+    """Return the row of logging in, most of which is one check of a password."""
+    login = folder / "login.json"
+    login.write_text(json.dumps({"username": "bench", "password": PASSWORD}))
+    sent = ("-p", str(login), "-T", "application/json")
+    argon = harness.seconds(lambda: Passwords().fits(PASSWORD, None))
+    return harness.compare(
+        "POST /auth/login",
+        _p95(f"{app}/api/v1/auth/login", *sent, requests=60),
+        lambda: argon() * 1000,  # one unit for both sides
+        against="one argon2 check",
+        bound=harness.at_most(12.0),
+    )
 
 
 def _loop(folder: Path) -> harness.Row:

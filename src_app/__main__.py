@@ -62,6 +62,7 @@ def _serve(args: argparse.Namespace, config: Configuration) -> int:
     import uvicorn
 
     from src_app.services.manager import Manager
+    from src_app.web.access_log import hide_tickets
     from src_app.web.application import create_app
 
     host, port = args.host or config.host, args.port or config.port
@@ -76,6 +77,8 @@ def _serve(args: argparse.Namespace, config: Configuration) -> int:
             server_header=False,
             timeout_graceful_shutdown=STOP_S,
         )
+        hide_tickets()
+        print(f"Serving on http://{host}:{port}", flush=True)
         server = uvicorn.Server(told)
         server.run(sockets=[listening])
     return 0 if server.started else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from pytest_proxmox.clock import SystemClock
 from src_app.db.models import App
 from src_app.db.repositories import RepositoryFactory
 from src_app.services.manager import Manager
+from src_app.web.access_log import LOGGERS, TicketsHidden, hide_tickets
 from src_app.web.view import METHODS
 from tests.app.conftest import VMIDS, Caller
 
@@ -186,6 +188,36 @@ def test_app_that_does_not_answer_is_a_502(
         nobody.bind(("127.0.0.1", 0))  # bound, and nobody listens
         answer = client.get(shown(manager, owner, nobody.getsockname()[1]))
     assert (answer.status_code, answer.json()["code"]) == (502, "app_away")
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        (
+            ('%s - "%s %s HTTP/%s" %d', "x", "GET", "{url}page?a=1", "1.1", 200),
+            "~***/page?a=1 HTTP",
+        ),
+        (('%s - "WebSocket %s" [accepted]', "x", "{url}"), "/apps/echo-app/view/~***/"),
+    ],
+    ids=["request", "websocket"],
+)
+def test_servers_log_shows_no_ticket(url: str, told: tuple[object, ...], kept: str) -> None:
+    message, *given = told
+    args = tuple(item.replace("{url}", url) if isinstance(item, str) else item for item in given)
+    record = logging.LogRecord("uvicorn", logging.INFO, "", 0, message, args, None)
+    assert url.partition("~")[2].rstrip("/") in record.getMessage()
+    assert TicketsHidden().filter(record)
+    assert url.partition("~")[2].rstrip("/") not in record.getMessage()
+    assert kept in record.getMessage()
+
+
+def test_both_logs_of_the_server_hide_them() -> None:
+    hide_tickets()
+    for name in LOGGERS:
+        filters = logging.getLogger(name).filters
+        assert any(isinstance(one, TicketsHidden) for one in filters)
+        for one in [one for one in filters if isinstance(one, TicketsHidden)]:
+            logging.getLogger(name).removeFilter(one)
 
 
 def test_websocket_has_its_path_protocol_and_end(client: TestClient, url: str) -> None:
