@@ -73,12 +73,12 @@ export function appCard(app) {
   const busy = Boolean(app.operation_id);
   return html`
     <article class="card app-card deployed" data-testid="app-card" data-app-id=${app.id}
-      data-hostname=${app.hostname} data-status=${app.status} aria-busy=${busy}
+      data-hostname=${app.hostname} data-status=${app.status} data-settled=${store.settled.get(app.id) ?? nothing} aria-busy=${busy}
       aria-label="${app.hostname}, ${app.name}">
       <header class="app-head">
         ${appIcon(app.name)}
         <div class="app-title">
-          <h3 class="app-hostname">${app.hostname}</h3>
+          <h2 class="app-hostname">${app.hostname}</h2>
           <p class="muted"><span class="app-name">${app.name}</span> · ${app.node ?? "no node yet"}${app.vmid ? ` · ${app.vmid}` : ""}</p>
         </div>
         ${statusBadge(app.status)}
@@ -161,12 +161,18 @@ function choose(event, app, action) {
   ACTIONS[action](app);
 }
 
-// Opens upwards where there is no room below.
+// Opens where there is more room, and is as high as there is room.
 function place({ target }) {
+  if (!target.open) return;
   const list = target.querySelector(".menu-list");
-  target.classList.remove("up");
-  const room = window.innerHeight - (matchMedia("(width <= 900px)").matches ? 70 : 8);
-  if (target.open) target.classList.toggle("up", list.getBoundingClientRect().bottom > room);
+  const opener = target.querySelector("summary").getBoundingClientRect();
+  const isNarrow = matchMedia("(width <= 900px)").matches; // there is a bar above and one below
+  const above = opener.top - (isNarrow ? 64 : 14);
+  const below = window.innerHeight - opener.bottom - (isNarrow ? 78 : 14);
+  list.style.maxBlockSize = "";
+  const isUp = below < list.offsetHeight && above > below;
+  target.classList.toggle("up", isUp);
+  list.style.maxBlockSize = `${Math.max(160, isUp ? above : below)}px`;
 }
 
 function menu(app, busy) {

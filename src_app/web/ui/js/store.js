@@ -11,6 +11,7 @@ const USAGE_APPS = 24;
 class Store extends EventTarget {
   apps = [];
   usage = new Map();
+  settled = new Map(); // the operation of each app whose outcome is in the list
   catalog = [];
   mode = "pro";
   #asked = 0;
@@ -62,6 +63,8 @@ class Store extends EventTarget {
     try {
       const operation = await end;
       await this.loadApps();
+      this.settled.set(operation.app_id, operation.id);
+      this.#changed();
       return operation;
     } catch (error) {
       if (isAbort(error) || !session.isAuthenticated()) return null;
@@ -93,6 +96,7 @@ class Store extends EventTarget {
     operations.forget();
     this.apps = [];
     this.usage.clear();
+    this.settled.clear();
     this.#usageAt = 0;
     this.#changed();
   }

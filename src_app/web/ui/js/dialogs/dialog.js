@@ -24,6 +24,10 @@ export class Dialog {
     this.element.addEventListener("cancel", (event) => {
       if (!this.mayClose()) event.preventDefault();
     });
+    this.element.addEventListener("keydown", (event) => {
+      // A second Escape in a row closes a dialog whatever "cancel" said.
+      if (event.key === "Escape" && !this.mayClose()) event.preventDefault();
+    });
     this.element.addEventListener("mousedown", (event) => {
       if (event.target === this.element && this.mayClose()) this.close();
     });
@@ -153,6 +157,7 @@ export class TaskDialog extends Dialog {
 
   render() {
     this.element.dataset.state = this.state;
+    this.element.dataset.operation = this.operation?.id ?? "";
     super.render();
   }
 

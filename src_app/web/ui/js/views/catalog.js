@@ -71,8 +71,8 @@ export class CatalogView extends View {
         <header class="app-head">
           ${appIcon(entry.name)}
           <div class="app-title">
-            <h3><button class="card-link app-name" type="button" data-action="deploy-entry"
-              @click=${() => new DeployDialog(entry).show()}>${entry.name}</button></h3>
+            <h2><button class="card-link app-name" type="button" data-action="deploy-entry"
+              @click=${() => new DeployDialog(entry).show()}>${entry.name}</button></h2>
             <p class="muted">${entry.category} · ${entry.version}</p>
           </div>
         </header>

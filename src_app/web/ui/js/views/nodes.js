@@ -42,7 +42,7 @@ export class NodesView extends View {
       <article class="card node-card" data-node=${node.node} data-testid="node-card">
         <header class="app-head">
           <span class="app-icon plain" aria-hidden="true">${icon("node")}</span>
-          <div class="app-title"><h3>${node.node}</h3>
+          <div class="app-title"><h2>${node.node}</h2>
             <p class="muted">${online ? `up ${duration(node.uptime_s)}` : "not reachable"}</p></div>
           <span class="status-badge status-${node.status}" data-testid="node-status">${node.status}</span>
         </header>

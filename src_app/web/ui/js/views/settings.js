@@ -220,9 +220,9 @@ export class SettingsView extends View {
           <tbody>${this.users.map((user) => html`
             <tr data-username=${user.username}>
               <th scope="row">${user.username}</th>
-              <td><select aria-label="Role of ${user.username}" data-action="change-role"
+              <td><select aria-label="Role of ${user.username}" data-action="change-role" .value=${live(user.role)}
                 @change=${({ target }) => this.changeUser(user, { role: target.value })}>
-                ${["user", "admin"].map((role) => html`<option ?selected=${user.role === role}>${role}</option>`)}
+                <option>user</option><option>admin</option>
               </select></td>
               <td><input type="checkbox" aria-label="${user.username} may log in" data-action="change-active"
                 .checked=${live(user.is_active)} @change=${({ target }) => this.changeUser(user, { is_active: target.checked })} /></td>
