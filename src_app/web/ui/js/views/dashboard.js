@@ -82,7 +82,7 @@ export class DashboardView extends View {
   }
 
   tile(label, value, kind) {
-    return html`<div class="card tile tile-${kind}" data-testid="tile-${kind}">
+    return html`<div class="card tile ${value ? `tile-${kind}` : ""}" data-testid="tile-${kind}">
       <span class="tile-value">${value}</span><span class="muted">${label}</span></div>`;
   }
 
