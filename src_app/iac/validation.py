@@ -45,6 +45,7 @@ class Parsed:
     variables: tuple[str, ...] = ()
     references: frozenset[str] = frozenset()
     provider: Mapping[str, Any] = field(default_factory=dict)
+    locals: tuple[Mapping[str, Any], ...] = ()
 
 
 @functools.cache
@@ -72,6 +73,7 @@ def parse(files: Mapping[str, str]) -> Parsed:
         tuple(unquoted(name) for block in found.get("variable", []) for name in _names(block)),
         frozenset(name for text in _expressions(found) for name in _REFERENCE.findall(text)),
         next((body for block in found.get("provider", []) for body in block.values()), {}),
+        tuple(found.get("locals", [])),
     )
 
 
@@ -137,6 +139,11 @@ def problems(files: Mapping[str, str]) -> list[Problem]:
         project = parse(files)
     except ValueError as exc:
         return [Problem("syntax", str(exc))]
+    return check(project)
+
+
+def check(project: Parsed) -> list[Problem]:
+    """Return everything that is wrong with a project that is parsed."""
     found = [*_duplicates(project), *_references(project)]
     for kind, name, body in project.resources:
         found += _resource(kind, name, body)

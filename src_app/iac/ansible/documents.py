@@ -42,6 +42,13 @@ def _represent_template(dumper: yaml.SafeDumper, value: Template) -> yaml.Scalar
     return dumper.represent_scalar("tag:yaml.org,2002:str", str(value), style='"')
 
 
+def _represent_text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    """Return text; what cannot be seen is escaped, or it would come back as something else."""
+    style = None if value.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 _Dumper.add_representer(Unsafe, _represent_unsafe)
 _Dumper.add_representer(Template, _represent_template)
 
