@@ -42,6 +42,7 @@ def copy(source: Path, target: Path) -> None:
             contextlib.closing(sqlite3.connect(source)) as old,
             contextlib.closing(sqlite3.connect(target)) as new,
         ):
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that one file holds everything
             old.backup(new)
     except sqlite3.DatabaseError as exc:
         raise DatabaseDamaged(f"{source}: {exc}") from exc
