@@ -176,6 +176,6 @@ def test_guests_are_as_the_database_has_them(
     assert web["scsi0"].startswith("local-lvm:vm-101-disk-")
     assert web["tags"] == "prod;web"
     kept = ("cores", "features", "memory", "onboot", "swap")
-    assert {key: db[key] for key in kept} == {key: DB[key] for key in told}
+    assert {key: db[key] for key in kept} == {key: DB[key] for key in kept}
     assert "mp=/srv" in db["mp0"]
     assert guests[103]["template"] == 1

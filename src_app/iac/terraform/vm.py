@@ -85,33 +85,12 @@ def _head(guest: GuestFacts) -> tuple[Attribute, ...]:
 
 
 def _machine(guest: GuestFacts) -> list[Block]:
-    processor = properties(guest.config.get("cpu", ""), "cputype")
-    flags = processor.get("flags", "")
     agent = properties(guest.config.get("agent", ""), "enabled")
     screen = properties(guest.config.get("vga", ""), "type")
+    memory = {"dedicated": guest.memory_mib, "floating": _floating(guest)}
     found = [
-        block(
-            "cpu",
-            {
-                "cores": whole(guest, "cores") or guest.cores,
-                "sockets": whole(guest, "sockets"),
-                "type": processor.get("cputype"),
-                "flags": strings(flags.split(";")) if flags else None,
-                "numa": flag(guest.config.get("numa", "")),
-                "hotplugged": whole(guest, "vcpus"),
-                "limit": decimal(guest.config.get("cpulimit", "")),
-                "units": whole(guest, "cpuunits"),
-                "affinity": text(guest, "affinity"),
-            },
-        ),
-        block(
-            "memory",
-            {
-                "dedicated": guest.memory_mib,
-                # Proxmox balloons unless it is told not to, the provider only when told so
-                "floating": _floating(guest),
-            },
-        ),
+        _processor(guest),
+        block("memory", memory),
         block(
             "agent",
             {
@@ -134,7 +113,27 @@ def _machine(guest: GuestFacts) -> list[Block]:
     return [item for item in found if item is not None]
 
 
+def _processor(guest: GuestFacts) -> Block | None:
+    told = properties(guest.config.get("cpu", ""), "cputype")
+    flags = told.get("flags", "")
+    return block(
+        "cpu",
+        {
+            "cores": whole(guest, "cores") or guest.cores,
+            "sockets": whole(guest, "sockets"),
+            "type": told.get("cputype"),
+            "flags": strings(flags.split(";")) if flags else None,
+            "numa": flag(guest.config.get("numa", "")),
+            "hotplugged": whole(guest, "vcpus"),
+            "limit": decimal(guest.config.get("cpulimit", "")),
+            "units": whole(guest, "cpuunits"),
+            "affinity": text(guest, "affinity"),
+        },
+    )
+
+
 def _floating(guest: GuestFacts) -> int | None:
+    """Return the memory to balloon to: Proxmox balloons unless told not to, the provider asks."""
     told = whole(guest, "balloon")
     return (guest.memory_mib if guest.config else None) if told is None else told
 
