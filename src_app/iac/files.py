@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from src_app.domain.errors import AppManagerError
+
 MARK = "Made from the workspace's database; the next export writes it anew."
+
+
+class NotOurs(AppManagerError):
+    """A file is in the way that no export made."""
+
+    code = "file_in_the_way"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +34,32 @@ def write(folder: Path, files: Mapping[str, str]) -> Written:
     Only files that bear the mark are removed or replaced: what somebody wrote stays.
 
     Raises:
-        FileExistsError: a file of that name is there and was not made by an export.
+        NotOurs: a file of that name is there and was not made by an export.
+    """
+    done = difference(folder, files)
+    for name in done.changed:
+        replace(folder / name, files[name])
+    for name in done.removed:
+        (folder / name).unlink()
+    return done
+
+
+def difference(folder: Path, files: Mapping[str, str]) -> Written:
+    """Return what an export would do; nothing is written.
+
+    Raises:
+        NotOurs: as ``write`` does.
     """
     old = _marked(folder)
     for name in files:
         if (folder / name).exists() and name not in old:
-            raise FileExistsError(
+            raise NotOurs(
                 f'"{folder / name}" was not made by an export, or its first line was changed. '
                 "Move it away, or export to another folder."
             )
-    changed = [name for name, text in files.items() if old.get(name) != text]
+    changed = sorted(name for name, text in files.items() if old.get(name) != text)
     removed = sorted(set(old) - set(files))
-    for name in changed:
-        replace(folder / name, files[name])
-    for name in removed:
-        (folder / name).unlink()
-    same = tuple(sorted(set(files) - set(changed)))
-    return Written(tuple(sorted(changed)), tuple(removed), same)
+    return Written(tuple(changed), tuple(removed), tuple(sorted(set(files) - set(changed))))
 
 
 def replace(path: Path, text: str) -> None:

@@ -109,7 +109,10 @@ class Journal:
             self.open(path)
 
     def open(self, path: Path, secrets: Iterable[str] = ()) -> None:
-        """Write into the file ``path`` from now on; ``secrets`` are kept out of it."""
+        """Write into the file ``path`` from now on, and what was in memory till now.
+
+        ``secrets`` are kept out of it.
+        """
         self.close()
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
@@ -117,6 +120,9 @@ class Journal:
         self._handler = _Lines(
             path, maxBytes=LARGEST_BYTES, backupCount=KEPT_FILES, encoding="utf-8", delay=True
         )
+        for entry in self._entries:
+            self._append(entry)
+        self._entries.clear()
 
     @property
     def lost(self) -> int:
@@ -144,10 +150,15 @@ class Journal:
         at = self._now().isoformat(timespec="milliseconds")
         clean = redacted(facts, self._secrets)
         entry = Entry(at, level, redact(message, self._secrets), operation, trace_id, clean)
-        self._entries.append(entry)
-        if self._handler is not None:
-            line = json.dumps(entry.as_json(), ensure_ascii=False, default=str)
-            self._handler.emit(logging.makeLogRecord({"msg": line, "args": None}))
+        if self._handler is None:
+            self._entries.append(entry)
+        else:
+            self._append(entry)
+
+    def _append(self, entry: Entry) -> None:
+        assert self._handler is not None
+        line = json.dumps(entry.as_json(), ensure_ascii=False, default=str)
+        self._handler.emit(logging.makeLogRecord({"msg": line, "args": None}))
 
     def entries(self, query: Query = Query()) -> list[Entry]:
         """Return the wanted entries, oldest first: of the file, or of memory without one."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from src_app.iac.files import MARK, Written, write
+from src_app.iac.files import MARK, NotOurs, Written, write
 
 ONE = {"a.tf": f"# {MARK}\nx = 1\n", "sub/b.yml": f"---\n# {MARK}\n"}
 
@@ -33,7 +33,7 @@ def test_somebodys_own_files_stay(tmp_path: Path) -> None:
 
 def test_a_file_of_ones_own_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "a.tf").write_text("mine\n", encoding="utf-8")
-    with pytest.raises(FileExistsError, match="was not made by an export"):
+    with pytest.raises(NotOurs, match="was not made by an export"):
         write(tmp_path, ONE)
     assert (tmp_path / "a.tf").read_text(encoding="utf-8") == "mine\n"
     assert not (tmp_path / "sub").exists()

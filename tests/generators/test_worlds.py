@@ -13,13 +13,33 @@ from sqlalchemy.orm import Session
 from src_app.db.engine import make_engine
 from src_app.db.models import Base
 from src_app.db.repositories import RepositoryFactory
+from src_app.db.store import Store
 from src_app.iac.ansible.project import ansible
 from src_app.iac.state import ClusterState, read_state
 from src_app.iac.terraform.project import terraform
 from src_app.iac.validation import Parsed, check, parse, plain, reference
-from tests.generators.worlds import SECRET, Guest, World, store, worlds
+from src_app.services.syncing import SyncService
+from tests.generators.worlds import SECRET, Guest, World, names, worlds
+from tests.generators.worlds import store as write_rows
 
-WORLDS = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+HOSTILE = worlds(names, last_vmid=999_999_999)
+
+
+class Reader:
+    """A Proxmox made of a dictionary."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.get = lambda path, **_: answers[path]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A database that all worlds pass through, one after another."""
+    store = Store(f"sqlite:///{tmp_path_factory.mktemp('worlds')}/state.db")
+    store.migrate()
+    yield store
+    store.close()
 
 
 @pytest.fixture(scope="module")
@@ -32,36 +52,50 @@ def session() -> Iterator[Session]:
     engine.dispose()
 
 
-def state_of(session: Session, world: World, *, backwards: bool = False) -> ClusterState:
+def state_of(session: Session, world: World) -> ClusterState:
     """Return what is read from the database that a world was written to."""
     rows = world.rows()
-    nodes, others = rows[:3], rows[3:]
     try:
-        store(session, nodes)
-        store(session, reversed(others) if backwards else others)
+        write_rows(session, rows[:3])
+        write_rows(session, rows[3:])
         return read_state(RepositoryFactory(session))
     finally:
         session.rollback()
 
 
-@WORLDS
+@settings(QUIET, max_examples=500)
 @given(world=worlds())
-def test_nothing_is_lost_or_invented(session: Session, world: World) -> None:
-    state = state_of(session, world)
+def test_what_a_sync_finds_is_in_the_code_and_nothing_else(store: Store, world: World) -> None:
+    service = SyncService(store, Reader(world.answers()))
+    service.sync_all()
+    state = store.read(read_state)
     code, plays = terraform(state), ansible(state)
+    assert_same(world, code, plays)
+    assert service.sync_all().difference.is_empty
+    again = store.read(read_state)
+    assert (terraform(again), ansible(again)) == (code, plays)
+
+
+@settings(QUIET, max_examples=100)
+@given(world=HOSTILE)
+def test_whatever_guests_are_called(session: Session, world: World) -> None:
+    state = state_of(session, world)
+    assert_same(world, terraform(state), ansible(state))
+
+
+def assert_same(world: World, code: dict[str, str], plays: dict[str, str]) -> None:
+    """Fail where the code tells more or less than the world has, or a secret, or is wrong."""
     project = parse(code)
     wanted = {guest.vmid: facts(guest) for guest in world.guests}
     assert {row["vm_id"]: told(row) for _, _, row in project.resources if "vm_id" in row} == wanted
     assert {row["proxmox_vmid"]: played(row) for row in host_vars(plays)} == wanted
-    assert storages(project, code) == {name: kind for name, kind, _ in world.storages}
+    assert storages(project) == {name: kind for name, kind, _ in world.storages}
     assert imported(project) == [
         *(f"{guest.node}/{guest.vmid}" for guest in sorted(world.guests, key=lambda g: g.vmid)),
         *sorted(name for name, kind, _ in world.storages if kind not in {"rbd", "btrfs"}),
     ]
     assert check(project) == []
     assert not [name for name, text in {**code, **plays}.items() if SECRET in text]
-    again = state_of(session, world, backwards=True)
-    assert (terraform(again), ansible(again)) == (code, plays)
 
 
 def facts(guest: Guest) -> dict[str, Any]:
@@ -157,7 +191,7 @@ def played(row: Any) -> dict[str, Any]:
     }
 
 
-def storages(project: Parsed, code: dict[str, str]) -> dict[str, str]:
+def storages(project: Parsed) -> dict[str, str]:
     """Return each storage's type, also of those that the provider has no resource for."""
     spelt = {"directory": "dir"}
     found = {}

@@ -18,8 +18,9 @@ STORAGE_TYPES = ("dir", "nfs", "cifs", "pbs", "zfspool", "lvm", "lvmthin", "rbd"
 NODES = ("pve", "pve-2", "node3")
 
 # What Proxmox's API may give as a name, and what no API gives but nothing may break on.
+dns_names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
 names = st.one_of(
-    st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?", fullmatch=True),
+    dns_names,
     st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=30),
     st.sampled_from(['${file("x")}', "%{if}", "{{ lookup('env', 'HOME') }}", 'a"b\\', "var.x"]),
 )
@@ -86,6 +87,19 @@ class Guest:
             found[card.key] = f"{name}{card.address},bridge={card.bridge}"
         return found
 
+    def listed(self) -> dict[str, Any]:
+        """Return what Proxmox's list of a node's guests says of it."""
+        return {
+            "vmid": self.vmid,
+            "name": self.name,
+            "status": "running" if self.running else "stopped",
+            "cpus": self.cores,
+            "maxmem": self.memory_mib * MIB,
+            "maxdisk": self.disks[0].gib * GIB if self.disks else 0,
+            "tags": ";".join(self.tags),
+            **({"template": 1} if self.is_template else {}),
+        }
+
     def row(self) -> VM | Container:
         """Return the row that a sync makes of it."""
         shared = {
@@ -110,6 +124,29 @@ class World:
 
     guests: tuple[Guest, ...]
     storages: tuple[tuple[str, str, tuple[str, ...]], ...]
+
+    def answers(self) -> dict[str, Any]:
+        """Return what Proxmox answers to each request that a sync makes."""
+        found: dict[str, Any] = {
+            "/cluster/status": [],
+            "/cluster/resources": [],
+            "/nodes": [{"node": name, "status": "online", "maxcpu": 8} for name in NODES],
+        }
+        for node in NODES:
+            for wire, kind in (("qemu", "vm"), ("lxc", "container")):
+                here = [g for g in self.guests if (g.node, g.kind) == (node, kind)]
+                found[f"/nodes/{node}/{wire}"] = [guest.listed() for guest in here]
+                for guest in here:
+                    key = "name" if kind == "vm" else "hostname"
+                    config = {**guest.config, key: guest.name, "tags": guest.listed()["tags"]}
+                    config |= {"template": 1} if guest.is_template else {}
+                    found[f"/nodes/{node}/{wire}/{guest.vmid}/config"] = config
+            found[f"/nodes/{node}/storage"] = [
+                {"storage": name, "type": kind, "content": "images,backup", "active": 1}
+                for name, kind, nodes in self.storages
+                if node in nodes
+            ]
+        return found
 
     def rows(self) -> list[Any]:
         """Return all rows, parents first."""
@@ -142,14 +179,14 @@ def _cards() -> st.SearchStrategy[tuple[Card, ...]]:
 
 
 @st.composite
-def guests(draw: st.DrawFn, vmid: int) -> Guest:
+def guests(draw: st.DrawFn, vmid: int, naming: st.SearchStrategy[str]) -> Guest:
     """A guest with that id."""
     kind = draw(st.sampled_from(["vm", "container"]))
     is_template = draw(st.booleans())
     return Guest(
         kind=kind,
         vmid=vmid,
-        name=draw(names) or ("" if kind == "vm" else "ct"),
+        name=draw(naming) or ("" if kind == "vm" else "ct"),
         node=draw(st.sampled_from(NODES)),
         running=not is_template and draw(st.booleans()),
         is_template=is_template,
@@ -162,13 +199,15 @@ def guests(draw: st.DrawFn, vmid: int) -> Guest:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def worlds(
+    draw: st.DrawFn, naming: st.SearchStrategy[str] = dns_names, last_vmid: int = 120
+) -> World:
     """A cluster of a few guests and storages."""
-    vmids = draw(st.lists(st.integers(100, 999_999_999), max_size=3, unique=True))
+    vmids = draw(st.lists(st.integers(100, last_vmid), max_size=3, unique=True))
     somewhere = st.sets(st.sampled_from(NODES), min_size=1).map(sorted).map(tuple)
     storage = st.tuples(storage_ids, st.sampled_from(STORAGE_TYPES), somewhere)
     return World(
-        tuple(draw(guests(vmid)) for vmid in vmids),
+        tuple(draw(guests(vmid, naming)) for vmid in vmids),
         tuple(draw(st.lists(storage, max_size=2, unique_by=lambda item: item[0]))),
     )
 
