@@ -21,6 +21,9 @@ from src_app.db.store import Store
 from src_app.iac.ansible.project import ansible
 from src_app.iac.files import write
 from src_app.iac.state import read_state
+from src_app.proxmox.connection import Connection
+from src_app.proxmox.endpoint import ConnectArguments, resolve
+from src_app.services.syncing import SyncService
 
 pytestmark = pytest.mark.slow
 
@@ -139,6 +142,25 @@ def second(project: Project, first: dict[str, list[str]]) -> dict[str, list[str]
     return project.site()
 
 
+@pytest.fixture(scope="module")
+def third(
+    project: Project, second: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[str]]:
+    """What a run changed whose playbooks were made of a sync with that cluster."""
+    ready = project.served.ready
+    told = ConnectArguments(
+        project.served.address, ready["user"], ready["password"], verify_ssl=ready["ca_file"]
+    )
+    connection = Connection(resolve(told, {}))
+    connection.open()
+    store = Store(f"sqlite:///{tmp_path_factory.mktemp('synced')}/state.db")
+    store.migrate()
+    SyncService(store, connection).sync_all()
+    write(project.folder, ansible(store.read(read_state)))
+    store.close()
+    return project.site()
+
+
 @pytest.mark.parametrize("name", ["site.yml", "maintenance.yml"])
 def test_playbooks_pass_the_syntax_check(project: Project, name: str) -> None:
     printed = project.run("--syntax-check", f"playbooks/{name}")
@@ -158,6 +180,10 @@ def test_the_first_run_makes_what_the_database_has(first: dict[str, list[str]]) 
 
 def test_the_second_run_changes_nothing(second: dict[str, list[str]]) -> None:
     assert {task: hosts for task, hosts in second.items() if hosts} == {}
+
+
+def test_playbooks_of_the_cluster_itself_change_nothing(third: dict[str, list[str]]) -> None:
+    assert {task: hosts for task, hosts in third.items() if hosts} == {}
 
 
 def test_guests_are_as_the_database_has_them(
