@@ -12,9 +12,9 @@ import pytest
 from pytest_proxmox.fixtures.embedded import EmbeddedProxmox
 from src_app.db.store import Store
 from src_app.iac.files import Written, write
+from src_app.iac.judges import MIRROR, Verdict, terraform_fmt, terraform_validate
 from src_app.iac.state import read_state
 from src_app.iac.terraform.project import terraform
-from src_app.iac.tools import MIRROR, Verdict, terraform_fmt, terraform_validate
 from src_app.iac.validation import parse, plain, problems
 from src_app.proxmox.connection import Connection
 from src_app.proxmox.endpoint import ConnectArguments, resolve

@@ -72,7 +72,7 @@ class Anonymiser:
 
     def text(self, text: str) -> str:
         """Return ``text`` with made-up names, addresses and homes."""
-        text = _HOME.sub("/home/user", text)
+        text = _HOME.sub("~", text)
         text = _MAIL.sub(lambda m: self._for("mail", m[0]), text)
         text = _MAC.sub(lambda m: self._for("mac", m[0].upper()), text)
         text = _V6.sub(lambda m: self._address(m[0]), text)
