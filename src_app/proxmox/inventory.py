@@ -122,7 +122,7 @@ class Inventory:
             Interrupted: Proxmox failed after some configs were read; the error has those.
             ProxmoxError: it failed before that.
         """
-        nodes = tuple(self._nodes())
+        nodes = tuple(self.nodes())
         online = [node.name for node in nodes if node.status == "online"]
         remembered = self._get("/cluster/resources")
         guests = [
@@ -159,7 +159,8 @@ class Inventory:
                     raise
         return self._reader.get(path)
 
-    def _nodes(self) -> Iterator[SeenNode]:
+    def nodes(self) -> Iterator[SeenNode]:
+        """Yield the nodes, those that are offline too."""
         addresses = {
             str(entry["name"]): entry.get("ip")
             for entry in self._get("/cluster/status")
