@@ -44,6 +44,11 @@ def write(folder: Path, files: Mapping[str, str]) -> Written:
     return done
 
 
+def exported(folder: Path) -> bool:
+    """Return whether an export wrote into that folder."""
+    return bool(_marked(folder))
+
+
 def difference(folder: Path, files: Mapping[str, str]) -> Written:
     """Return what an export would do; nothing is written.
 

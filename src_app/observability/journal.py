@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -79,16 +78,6 @@ class Query:
         )
 
 
-class _Lines(RotatingFileHandler):
-    """The log's file; that it cannot be written must not end what is logged."""
-
-    lost = 0
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Count a line that could not be written."""
-        self.lost += 1
-
-
 class Journal:
     """A log of its own: nothing is shared with another one in the same process."""
 
@@ -102,7 +91,8 @@ class Journal:
         self._now = now
         self._secrets = tuple(secrets)
         self._entries: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
-        self._handler: _Lines | None = None
+        self._lock = threading.Lock()
+        self.lost = 0  # lines that could not be written: the disk is full, or the folder is gone
         self.level = "info"
         self.path: Path | None = None
         if path is not None:
@@ -113,27 +103,15 @@ class Journal:
 
         ``secrets`` are kept out of it.
         """
-        self.close()
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._secrets = (*self._secrets, *secrets)
-        self._handler = _Lines(
-            path, maxBytes=LARGEST_BYTES, backupCount=KEPT_FILES, encoding="utf-8", delay=True
-        )
-        for entry in self._entries:
-            self._append(entry)
+        self._append(list(self._entries))
         self._entries.clear()
 
-    @property
-    def lost(self) -> int:
-        """How many lines could not be written: the disk is full, or the folder is gone."""
-        return self._handler.lost if self._handler is not None else 0
-
     def close(self) -> None:
-        """Close the file; what comes later stays in memory."""
-        if self._handler is not None:
-            self._handler.close()
-        self._handler, self.path = None, None
+        """Leave the file; what comes later stays in memory."""
+        self.path = None
 
     def write(
         self,
@@ -150,15 +128,31 @@ class Journal:
         at = self._now().isoformat(timespec="milliseconds")
         clean = redacted(facts, self._secrets)
         entry = Entry(at, level, redact(message, self._secrets), operation, trace_id, clean)
-        if self._handler is None:
+        if self.path is None:
             self._entries.append(entry)
         else:
-            self._append(entry)
+            self._append([entry])
 
-    def _append(self, entry: Entry) -> None:
-        assert self._handler is not None
-        line = json.dumps(entry.as_json(), ensure_ascii=False, default=str)
-        self._handler.emit(logging.makeLogRecord({"msg": line, "args": None}))
+    def _append(self, entries: Sequence[Entry]) -> None:
+        """Add lines to the file; that it cannot be written must not end what is logged."""
+        assert self.path is not None
+        lines = [json.dumps(e.as_json(), ensure_ascii=False, default=str) for e in entries]
+        with self._lock:
+            try:
+                self._turn_over(self.path)
+                with self.path.open("a", encoding="utf-8", errors="replace") as file:
+                    file.write("".join(f"{line}\n" for line in lines))
+            except OSError:
+                self.lost += len(lines)
+
+    @staticmethod
+    def _turn_over(path: Path) -> None:
+        if not path.exists() or path.stat().st_size < LARGEST_BYTES:
+            return
+        for number in range(KEPT_FILES, 0, -1):
+            older = path if number == 1 else Path(f"{path}.{number - 1}")
+            if older.exists():
+                older.replace(f"{path}.{number}")
 
     def entries(self, query: Query = Query()) -> list[Entry]:
         """Return the wanted entries, oldest first: of the file, or of memory without one."""
@@ -170,11 +164,9 @@ class Journal:
         """Remove all entries, those in files too."""
         self._entries.clear()
         if self.path is not None:
-            path = self.path
-            self.close()
-            for old in (path, *(Path(f"{path}.{n}") for n in range(1, KEPT_FILES + 1))):
-                old.unlink(missing_ok=True)
-            self.open(path)
+            for number in range(1, KEPT_FILES + 1):
+                Path(f"{self.path}.{number}").unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
 
     def _all(self) -> Iterable[Entry]:
         if self.path is None:

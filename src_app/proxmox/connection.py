@@ -81,7 +81,7 @@ class Connection:
         self.endpoint = endpoint
         self._options = dict(options or {})
         self._opener = opener
-        self._watch = watch
+        self.watch = watch  # is told of each request
         self._lock = threading.Lock()
         self._api: Any = None
         self._generation = 0
@@ -124,7 +124,7 @@ class Connection:
             error = type(exc).__name__
             raise
         finally:
-            self._watch(Call(verb, path, time.monotonic() - begun, error))
+            self.watch(Call(verb, path, time.monotonic() - begun, error))
 
     def _answered(self, verb: str, path: str, params: Mapping[str, Any]) -> Any:
         wire = {

@@ -207,6 +207,18 @@ def test_the_log_is_asked_by_level_operation_time_and_words() -> None:
     assert found(Query(since=timedelta(hours=5))) == ["gamma"]
 
 
+def test_the_log_is_turned_over_before_it_grows_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src_app.observability.journal.LARGEST_BYTES", 1000)
+    journal = Journal(tmp_path / "console.log")
+    for number in range(100):
+        journal.write("info", f"entry {number}", filler="x" * 100)
+    assert len(list(tmp_path.iterdir())) == 4
+    assert all(path.stat().st_size < 1400 for path in tmp_path.iterdir())
+    assert journal.entries()[-1].message == "entry 99"
+
+
 def test_a_log_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "console.log"
     folder.mkdir()  # in the place of the file
