@@ -78,13 +78,22 @@ class Context:
         """Return the value of an argument, or of a flag by its key."""
         return self.values[name]
 
+    def confirm(self, question: str) -> None:
+        """Return once the user agreed, here or by ``--yes``.
+
+        Raises:
+            Declined: the user did not, or could not be asked.
+        """
+        if not self.values.get("yes"):
+            self.session.ui.confirm(question)
+
 
 Handler = Callable[[Context], Outcome]
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command. ``confirm`` asks before it runs: it gives the question, or None."""
+    """One command; ``asks`` is set where it asks before it destroys or changes something."""
 
     name: str
     summary: str
@@ -93,7 +102,7 @@ class Command:
     flags: tuple[Flag, ...] = ()
     aliases: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
-    confirm: Callable[[Context], str | None] | None = None
+    asks: bool = False
     section: str = "Session"
 
     def flag(self, word: str) -> Flag | None:
@@ -103,7 +112,7 @@ class Command:
     @property
     def all_flags(self) -> tuple[Flag, ...]:
         """The command's own flags, and those that every command has."""
-        own = (*self.flags, YES) if self.confirm is not None else self.flags
+        own = (*self.flags, YES) if self.asks else self.flags
         return (*own, JSON, HELP)
 
     @property

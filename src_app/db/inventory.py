@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, bindparam, insert, select, update
 
-from src_app.db.models import VM, Base, Container, Node, Snapshot, Storage
+from src_app.db.models import VM, Base, Container, Node, Snapshot, Storage, WantedGuest
 from src_app.db.repositories import RepositoryFactory
 
 Key = tuple[Any, ...]
@@ -63,6 +63,24 @@ def read(db: RepositoryFactory) -> dict[str, dict[Key, Row]]:
     for kind, model in MODELS.items():
         rows = [_plain(row) for row in db.session.execute(select(model.__table__)).mappings()]
         found[kind] = {key_of(kind, row): row for row in rows}
+    return found
+
+
+def names(db: RepositoryFactory) -> dict[str, list[tuple[Any, str]]]:
+    """Return id and name of what is there, by type: what completion needs, and no more."""
+    columns = {
+        "node": (Node.id, Node.id),
+        "vm": (VM.id, VM.name),
+        "container": (Container.id, Container.hostname),
+        "storage": (Storage.name, Storage.name),
+        "wanted": (WantedGuest.vmid, WantedGuest.name),
+    }
+    found: dict[str, list[tuple[Any, str]]] = {}
+    for kind, (key, name) in columns.items():
+        query = select(key, name)
+        if kind != "wanted":
+            query = query.where(MODELS[kind].__table__.c.removed_at.is_(None))
+        found[kind] = [(row[0], str(row[1])) for row in db.session.execute(query)]
     return found
 
 
