@@ -33,6 +33,7 @@ class Ended(Protocol):
         """Zero for success, as shells have it."""
 
 
+S = TypeVar("S")
 H = TypeVar("H", bound=Callable[..., Any])
 
 
@@ -80,6 +81,10 @@ class Observer:
         """Return a decorator for a service's method, a coroutine or a plain one."""
         return functools.partial(self._observed, name)
 
+    def watched(self, name: str, service: S) -> S:
+        """Return a service whose public methods are watched, each as ``name.method``."""
+        return cast(S, _Watched(self, name, service))
+
     def _observed(self, name: str, function: H) -> H:
         @functools.wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:
@@ -126,3 +131,18 @@ class Observer:
     def _trace_id(self) -> str:
         span = self.tracer.current
         return span.trace_id if span else ""
+
+
+class _Watched:
+    """Stands for a service; what is not a public method is the service's own."""
+
+    def __init__(self, observer: Observer, name: str, service: object) -> None:
+        self._observer = observer
+        self._name = name
+        self._service = service
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._service, name)
+        if name.startswith("_") or not inspect.ismethod(found):
+            return found
+        return self._observer.observed(f"{self._name}.{name}")(found)
