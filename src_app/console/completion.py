@@ -90,7 +90,7 @@ class Completions:
         before = line if cursor is None else line[:cursor]
         words, word = _cut(before)
         if not words:
-            return [*self._commands(word, line), *_phrases(before)], word
+            return list(self._commands(word, line)) or _phrases(before), word
         try:
             command, given = self._session.find(words)
         except UnknownCommand:
@@ -113,10 +113,10 @@ class Completions:
             yield from self._flags(command, given, word)
             return
         places = _positional(command, given)
+        found: list[Candidate] = []
         if len(places) < len(command.arguments):
-            yield from self._listed(command.arguments[len(places)], places, word)
-        if not word:
-            yield from self._flags(command, given, word)
+            found = list(self._listed(command.arguments[len(places)], places, word))
+        yield from found or ([] if word else self._flags(command, given, word))
 
     def _flags(self, command: Command, given: Sequence[str], word: str) -> Iterator[Candidate]:
         name, separator, value = word.partition("=")
@@ -216,4 +216,6 @@ class TabCompleter(Completer):
         except ProxmoxError:
             return  # nothing on a Tab may raise over what the user types
         for candidate in found:
-            yield Completion(candidate.text, -len(word), display_meta=candidate.meta)
+            is_whole = len(found) == 1 and not candidate.text.endswith(("=", " "))
+            text = f"{candidate.text} " if is_whole else candidate.text
+            yield Completion(text, -len(word), display=candidate.text, display_meta=candidate.meta)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,38 +115,43 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 class SessionFile:
-    """Which session is open: found at the next start where it was not closed."""
+    """Which session is open: found at the next start where it was not closed.
 
-    def __init__(self, path: Path, *, is_alive: Callable[[int], bool] | None = None) -> None:
+    An open session holds the file's lock, which the system gives back at any death.
+    """
+
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._is_alive = is_alive or _is_alive
+        self._handle: int | None = None
 
     def crashed(self) -> str | None:
-        """Return when a session began that was never closed, None where all were."""
-        found = next(_lines(self._path), {})
-        pid = found.get("pid")
-        if not isinstance(pid, int) or pid == os.getpid() or self._is_alive(pid):
+        """Return when a session began that was never closed, None where there is none such."""
+        if not self._path.exists():
             return None
-        return str(found.get("started", ""))
+        with self._path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None  # another console has it open
+        return str(next(_lines(self._path), {}).get("started", ""))
 
     def open(self) -> None:
-        """Write down that a session is open."""
+        """Write down that a session is open; a second one beside it is not written down."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return
+        self._handle = handle
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps({"pid": os.getpid(), "started": started}) + "\n")
-        fresh.replace(self._path)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps({"started": started}).encode() + b"\n", 0)
 
     def close(self) -> None:
-        """Write down that it was closed."""
-        self._path.unlink(missing_ok=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # somebody else's process
-    return True
+        """Write down that it was closed; one that was not open is no error."""
+        if self._handle is not None:
+            self._path.unlink(missing_ok=True)
+            os.close(self._handle)
+            self._handle = None

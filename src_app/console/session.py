@@ -58,6 +58,7 @@ class ConsoleSession:
         self._started = self._clock.monotonic()
         self._services: Services | None = None
         self._history: History | None = None
+        self._file: SessionFile | None = None
 
     # -- state -------------------------------------------------------------------------------
 
@@ -130,10 +131,21 @@ class ConsoleSession:
             told += [f"not undone: {text}" for text in ending.left]
             self.ui.note(f"An interrupted change was settled: {'; '.join(told) or 'nothing ran'}.")
 
-    @property
-    def session_file(self) -> SessionFile:
-        """Where it is written that a session is open."""
-        return SessionFile(self.home / "session.json")
+    def crashed(self) -> str | None:
+        """Return when a session of this place began that was cut off, None where none was."""
+        return SessionFile(self.home / "session.json").crashed()
+
+    def mark_open(self) -> None:
+        """Write down that this session is open, for whoever starts after a crash."""
+        self.mark_closed()
+        self._file = SessionFile(self.home / "session.json")
+        self._file.open()
+
+    def mark_closed(self) -> None:
+        """Write down that it was ended well."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None
 
     def duration_s(self) -> float:
         """Return how long the session has lasted."""
@@ -152,7 +164,11 @@ class ConsoleSession:
         written_to = self.history
         began = self._clock.monotonic()
         code = self._guarded(line)
-        written_to.end(code, self._clock.monotonic() - began)
+        took_s = self._clock.monotonic() - began
+        written_to.end(code, took_s)
+        if self.history is not written_to:  # /init made the place where it lies from now on
+            self.history.begin(line.strip())
+            self.history.end(code, took_s)
         return code
 
     def _guarded(self, line: str) -> int:

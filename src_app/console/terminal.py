@@ -61,7 +61,7 @@ def converse(folder: Path) -> int:
             except EOFError:
                 line = "/exit"
             session.execute(line)
-        session.session_file.close()
+        session.mark_closed()
     return 0
 
 
@@ -74,7 +74,7 @@ def _begin(session: ConsoleSession) -> None:
         session.ui.out.print(f"📁 Workspace detected: {name}", markup=False)
     else:
         session.ui.out.print("No workspace here. Make one with /init.", style="dim")
-    crashed = session.session_file.crashed()
+    crashed = session.crashed()
     if crashed is not None:
         last = session.history.entries[-1] if session.history.entries else None
         cut = f' "{last.command}" had not ended.' if last and last.exit_code is None else ""
@@ -83,7 +83,7 @@ def _begin(session: ConsoleSession) -> None:
             f"♻️  Recovered the session of {crashed}, which was cut off.{cut} "
             f"{count} commands are in the history."
         )
-    session.session_file.open()
+    session.mark_open()
     session.recover()
 
 

@@ -86,7 +86,8 @@ def init(context: Context) -> Outcome:
         connection = open_connection(endpoint)
         version = str(connection.get("/version").get("version"))
     session.use(ProjectWorkspace.create(session.cwd.absolute(), config, secret=secret))
-    session.session_file.open()
+    if session.ui.is_interactive:
+        session.mark_open()
     assert session.workspace is not None, "it was just made"
     root = session.workspace.root
     shown = (
