@@ -23,6 +23,7 @@ from src_app.web.api import (
     system,
 )
 from src_app.web.problems import Problem
+from src_app.web.rendered import Rendered
 from src_app.web.shield import Shield
 
 API = "/api/v1"
@@ -49,6 +50,7 @@ def create_app(manager: Manager) -> FastAPI:
         redoc_url=None,
     )
     app.state.manager = manager
+    app.state.rendered = Rendered(manager.store)
     problems.install(app)
     for module in MODULES:
         app.include_router(module.router, prefix=API)
