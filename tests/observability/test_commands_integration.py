@@ -204,12 +204,15 @@ def test_a_report_is_shown_before_it_is_written(root: Path, cluster: EmbeddedPro
     assert len(sitting.asked) == 2
 
 
-def test_an_export_is_written_once_and_validates(sitting: Sitting, root: Path) -> None:
+def test_an_export_is_written_once_and_validates(
+    sitting: Sitting, root: Path, cluster: EmbeddedProxmox
+) -> None:
+    cluster.plant(vmid=9301, type="qemu", config={"name": "web", "memory": 256})
     sitting.run("/sync")
     first = sitting.json("/export")
-    assert "vms.tf" in [*first["terraform"]["changed"], "vms.tf"]
+    assert "vms.tf" in first["terraform"]["changed"]
     assert "inventory.yml" in first["ansible"]["changed"]
-    assert (root / "terraform" / "main.tf").exists()
+    assert "web_9301" in (root / "terraform" / "vms.tf").read_text(encoding="utf-8")
     again = sitting.json("/export")
     assert again["terraform"]["changed"] == again["ansible"]["changed"] == []
     assert sitting.run("/validate") == 0

@@ -127,8 +127,7 @@ def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
 def test_a_known_secret_is_nowhere(value: Any, secret: str) -> None:
     planted = {"a": value, "b": [f"x{secret}y", {secret: secret}]}
     cleaned = redacted(planted, [secret])
-    assert cleaned["b"][0] == "x***y" or secret not in cleaned["b"][0]
-    assert secret not in "\n".join(_texts(cleaned)) or secret in "***"
+    assert [text for text in _texts(cleaned) if secret in text] == []
 
 
 def _texts(value: Any) -> list[str]:

@@ -184,9 +184,7 @@ def test_the_log_keeps_secrets_out(tmp_path: Path) -> None:
     journal.write("error", "login with s3cr3t-value", password="swordfish", url="https://a:b@pve")
     journal.close()
     text = path.read_text(encoding="utf-8")
-    assert not {"s3cr3t-value", "swordfish", "a:b"} & {
-        word for word in ("s3cr3t-value", "swordfish", "a:b") if word in text
-    }
+    assert [word for word in ("s3cr3t-value", "swordfish", "a:b") if word in text] == []
     assert json.loads(text)["password"] == "***"
 
 
