@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "clients"
+ANSIBLE = ("ansible>=12,<13", "proxmoxer>=2.2", "requests>=2.31")
 INSTALL_TIMEOUT_S = 600.0  # Ansible took 80 s with an empty pip cache, and 550 MB
 
 

@@ -25,7 +25,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from src_app.db.words import (
     APP_STATUS,
     BACKUP_STATUS,
+    CHANGE_ACTION,
+    CHANGE_STATUS,
     CHANGE_TYPE,
+    GUEST_KIND,
     GUEST_STATUS,
     NODE_STATUS,
     OPERATION_KIND,
@@ -95,7 +98,13 @@ class Dated:
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
 
 
-class Node(Dated, Base):
+class Removable:
+    """When something was found to be gone from Proxmox; its row stays, marked."""
+
+    removed_at: Mapped[datetime | None]
+
+
+class Node(Dated, Removable, Base):
     """A node of the cluster; its id is its name."""
 
     __tablename__ = "nodes"
@@ -116,7 +125,7 @@ class Node(Dated, Base):
     uptime_s: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
-class Guest(Dated):
+class Guest(Dated, Removable):
     """What VMs and containers have in common; their id is the VMID."""
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -127,6 +136,7 @@ class Guest(Dated):
     uptime_s: Mapped[int] = mapped_column(BigInteger, default=0)
     is_template: Mapped[bool] = mapped_column(default=False)
     tags: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    config: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # as Proxmox lists it
 
 
 class VM(Guest, Base):
@@ -162,7 +172,7 @@ class Container(Guest, Base):
     node_id: Mapped[str] = mapped_column(ForeignKey("nodes.id", ondelete="RESTRICT"), index=True)
 
 
-class Storage(Dated, Base):
+class Storage(Dated, Removable, Base):
     """A storage as one node sees it; a shared one has a row for each node."""
 
     __tablename__ = "storages"
@@ -218,6 +228,46 @@ class Snapshot(Base):
     resource_id: Mapped[str] = mapped_column(String(255))
     resource_data: Mapped[dict[str, Any]] = mapped_column(JSON)
     change_type: Mapped[str] = mapped_column(String(16))
+
+
+class WantedGuest(Dated, Base):
+    """A guest as it is wanted: what ``/plan`` compares with the cluster."""
+
+    __tablename__ = "wanted_guests"
+    __table_args__ = (between("vmid", *VMID), one_of("kind", GUEST_KIND), not_empty("node"))
+    vmid: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(253))
+    node: Mapped[str] = mapped_column(String(63))
+    spec: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    absent: Mapped[bool] = mapped_column(default=False)  # it is wanted gone
+
+
+class Change(Base):
+    """One step that changes a guest: written before Proxmox is asked, so that it can be undone."""
+
+    __tablename__ = "changes"
+    __table_args__ = (
+        between("vmid", *VMID),
+        one_of("kind", GUEST_KIND),
+        one_of("action", CHANGE_ACTION),
+        one_of("status", CHANGE_STATUS),
+        Index(None, "status"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run: Mapped[str] = mapped_column(String(36), index=True)  # steps of one run are undone together
+    position: Mapped[int] = mapped_column(default=0)
+    action: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[str] = mapped_column(String(16))
+    vmid: Mapped[int]
+    node: Mapped[str] = mapped_column(String(63))
+    name: Mapped[str] = mapped_column(String(253), default="")
+    status: Mapped[str] = mapped_column(String(16), default="pending")
+    nonce: Mapped[str] = mapped_column(String(32), default="")
+    before: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    after: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    error: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(default=now)
 
 
 class User(Dated, Base):

@@ -325,6 +325,8 @@ class RepositoryFactory:
         self.storages = Repository(session, models.Storage, "storage")
         self.tasks = Repository(session, models.Task, "task")
         self.snapshots = SnapshotRepository(session, models.Snapshot, "snapshot")
+        self.wanted = Repository(session, models.WantedGuest, "wanted guest")
+        self.changes = Repository(session, models.Change, "change")
         self.users = Repository(session, models.User, "user")
         self.apps = Repository(session, models.App, "app")
         self.backups = Repository(session, models.Backup, "backup")

@@ -10,6 +10,9 @@ GUEST_STATUS = (
     "postmigrate", "inmigrate", "finish-migrate", "save-vm", "restore-vm", "debug", "watchdog",
     "guest-panicked", "shutdown", "unknown",
 )  # fmt: skip
+GUEST_KIND = ("vm", "container")
+CHANGE_ACTION = ("create", "configure", "start", "stop", "delete")
+CHANGE_STATUS = ("pending", "begun", "done", "failed", "undone", "given_up")
 TASK_STATUS = ("running", "stopped")
 CHANGE_TYPE = ("created", "updated", "deleted", "discovered")
 ROLE = ("user", "admin")

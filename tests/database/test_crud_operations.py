@@ -245,6 +245,12 @@ def test_models_have_factories_or_are_made_here() -> None:
     made = {factory.__model__ for factory in ALL}
     others = {models.Snapshot, models.PortReservation, models.Operation, models.Setting}
     mapped = {mapper.class_ for mapper in models.Base.registry.mappers}
-    others |= {models.OperationLock, models.GuestClaim, models.Schedule}
+    others |= {
+        models.WantedGuest,
+        models.Change,
+        models.OperationLock,
+        models.GuestClaim,
+        models.Schedule,
+    }
     others |= {models.RefreshToken, models.LoginFailure, models.AuditEntry}
     assert made | others == mapped

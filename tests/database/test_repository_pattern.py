@@ -19,8 +19,8 @@ from tests.database.factories import Cluster, NodeFactory, operation_id
 
 NAMES = (
     "nodes", "vms", "containers", "storages", "tasks", "snapshots", "users", "apps", "backups",
-    "operations", "ports", "settings", "audit", "locks", "claims", "refresh_tokens",
-    "login_failures", "schedules",
+    "operations", "wanted", "changes", "ports", "settings", "audit", "locks", "claims",
+    "refresh_tokens", "login_failures", "schedules",
 )  # fmt: skip
 
 

@@ -224,6 +224,11 @@ def _twin(first: Any, factory: Any, **same: Any) -> Any:
     return factory.build(**first, **same)
 
 
+def _change(**values: Any) -> models.Change:
+    told = {"run": "r", "action": "create", "kind": "vm", "vmid": 100, "node": "pve"}
+    return models.Change(**told | values)
+
+
 BREAKERS: dict[str, tuple[Any, str, str]] = {
     # nodes
     "ck_nodes_id_not_empty": (lambda: NodeFactory.build(id=""), "id", "must not be empty"),
@@ -378,6 +383,25 @@ BREAKERS: dict[str, tuple[Any, str, str]] = {
         "subject",
         "must not be empty",
     ),
+    "ck_wanted_guests_vmid_range": (
+        lambda: models.WantedGuest(vmid=7, kind="vm", node="pve", name="a"),
+        "vmid",
+        "must be 100 to 999999999",
+    ),
+    "ck_wanted_guests_kind_word": (
+        lambda: models.WantedGuest(vmid=100, kind="jail", node="pve", name="a"),
+        "kind",
+        "must be one of vm, container",
+    ),
+    "ck_wanted_guests_node_not_empty": (
+        lambda: models.WantedGuest(vmid=100, kind="vm", node="", name="a"),
+        "node",
+        "must not be empty",
+    ),
+    "ck_changes_vmid_range": (lambda: _change(vmid=7), "vmid", "must be 100 to 999999999"),
+    "ck_changes_kind_word": (lambda: _change(kind="jail"), "kind", "must be one of vm, container"),
+    "ck_changes_action_word": (lambda: _change(action="jump"), "action", "must be one of create"),
+    "ck_changes_status_word": (lambda: _change(status="lost"), "status", "must be one of pending"),
     "ck_guest_claims_vmid_range": (
         lambda: models.GuestClaim(vmid=7, node="pve", nonce="n1"),
         "vmid",

@@ -1,0 +1,221 @@
+"""What Tab offers: commands, flags and values from the registry, names from the workspace as it is.
+
+Names are cached and sorted. Before they are used, the files of the database are looked at: a
+change by this or any other process makes the cache stale, without the database being opened.
+"""
+
+from __future__ import annotations
+
+import bisect
+import os
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+
+from src_app.console.errors import UnknownCommand
+from src_app.console.registry import Argument, Command, Flag
+from src_app.console.session import ConsoleSession
+from src_app.db import inventory
+from src_app.proxmox.errors import ProxmoxError
+from src_app.services.syncing import FIELDS
+from src_app.workspace import ProjectWorkspace
+from src_app.workspace.parts import DATABASE
+
+FIRST = ("/help", "/init", "/status", "help", "create", "list")
+FILTERS = ("vms", "containers", "nodes", "storages", *(f"{name}=" for name in FIELDS))
+PHRASES = (
+    "create a web server with 2 cores", "describe the vm ", "list all running vms",
+    "list all stopped containers", "show me the plan", "show me all containers",
+    "shut down the vm ", "start all containers", "stop all containers", "sync with proxmox",
+    "turn off all vms", "what vms are running", "what would change",
+)  # fmt: skip
+Stamp = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A text that can stand where the word began; ``meta`` says what it is."""
+
+    text: str
+    meta: str = ""
+
+
+class Names:
+    """The names in one workspace's database, sorted, read again when the database changed."""
+
+    def __init__(self) -> None:
+        self._stamp: Stamp = ()
+        self._names: dict[str, list[str]] = {}
+        self.reads = 0
+
+    def of(self, workspace: ProjectWorkspace, *kinds: str) -> list[str]:
+        """Return the sorted names and ids of some types of resource."""
+        stamp = _stamp(workspace)
+        if stamp != self._stamp:
+            self._names = {}
+            for kind, rows in workspace.store.read(inventory.names).items():
+                self._names[kind] = sorted({str(part) for row in rows for part in row})
+            self._stamp = stamp
+            self.reads += 1
+        if len(kinds) == 1:
+            return self._names[kinds[0]]
+        return sorted({name for kind in kinds for name in self._names[kind]})
+
+
+def _stamp(workspace: ProjectWorkspace) -> Stamp:
+    path = workspace.parts.path(DATABASE)
+    found: list[object] = [path]
+    for name in (path, path.with_name(path.name + "-wal")):
+        try:
+            facts = os.stat(name)
+        except FileNotFoundError:
+            found.append(None)
+        else:
+            found.append((facts.st_ino, facts.st_mtime_ns, facts.st_size))
+    return tuple(found)
+
+
+class Completions:
+    """Completes lines for one session."""
+
+    def __init__(self, session: ConsoleSession) -> None:
+        self._session = session
+        self.names = Names()
+
+    def complete(self, line: str, cursor: int | None = None) -> tuple[list[Candidate], str]:
+        """Return what can stand at the cursor, and the part of the word that is there."""
+        before = line if cursor is None else line[:cursor]
+        words, word = _cut(before)
+        if not words:
+            return list(self._commands(word, line)) or _phrases(before), word
+        try:
+            command, given = self._session.find(words)
+        except UnknownCommand:
+            return _rests(before, word), word
+        found = list(self._values(command, given, word))
+        return found or _rests(before, word), word
+
+    def _commands(self, word: str, line: str) -> Iterator[Candidate]:
+        names = FIRST if not line.strip() else self._session.registry.words
+        for name in names:
+            if name.startswith(word):
+                yield Candidate(name, self._session.registry.find(name).summary)
+
+    def _values(self, command: Command, given: Sequence[str], word: str) -> Iterator[Candidate]:
+        last = command.flag(given[-1]) if given else None
+        if last is not None and not last.is_switch:
+            yield from self._listed(last, given, word)
+            return
+        if word.startswith("-"):
+            yield from self._flags(command, given, word)
+            return
+        places = _positional(command, given)
+        found: list[Candidate] = []
+        if len(places) < len(command.arguments):
+            found = list(self._listed(command.arguments[len(places)], places, word))
+        yield from found or ([] if word else self._flags(command, given, word))
+
+    def _flags(self, command: Command, given: Sequence[str], word: str) -> Iterator[Candidate]:
+        name, separator, value = word.partition("=")
+        flag = command.flag(name)
+        if separator and flag is not None:
+            for candidate in self._listed(flag, given, value):
+                yield Candidate(f"{name}={candidate.text}", candidate.meta)
+            return
+        for flag in command.all_flags:
+            if flag.name.startswith(word) and (flag.repeatable or flag.name not in given):
+                yield Candidate(flag.name, flag.summary)
+
+    def _listed(
+        self, what: Argument | Flag, given: Sequence[str], word: str
+    ) -> Iterator[Candidate]:
+        if what.choices:
+            yield from (Candidate(text) for text in what.choices if text.startswith(word))
+            return
+        for text in _with_prefix(self._source(what.completer, given), word):
+            yield Candidate(shlex.quote(text))
+
+    def _source(self, completer: str, given: Sequence[str]) -> list[str]:
+        """Return the sorted texts that a completer stands for."""
+        if completer == "commands":
+            return sorted(self._session.registry.words)
+        if completer == "filters":
+            return sorted(FILTERS)
+        workspace = self._session.workspace
+        if workspace is None or not completer:
+            return []
+        if completer == "backups":
+            return [backup.name for backup in workspace.backups()]
+        if completer == "guests":
+            kinds = [kind for kind in ("vm", "container") if kind in given] or ["vm", "container"]
+            return self.names.of(workspace, *kinds)
+        return self.names.of(workspace, {"nodes": "node", "storages": "storage"}.get(
+            completer, completer))  # fmt: skip
+
+
+def _with_prefix(texts: list[str], word: str) -> Iterable[str]:
+    """Return the texts of a sorted list that begin with ``word``."""
+    first = bisect.bisect_left(texts, word)
+    last = bisect.bisect_right(texts, word + "\U0010ffff") if word else len(texts)
+    return texts[first:last]
+
+
+def _cut(before: str) -> tuple[list[str], str]:
+    """Return the whole words before the cursor, and the one that it is in."""
+    head, word = before, ""
+    if before and not before[-1].isspace():
+        head, _, word = before.rpartition(" ")
+    try:
+        return shlex.split(head), word.lstrip("'\"")
+    except ValueError:  # the cursor is inside of a quote
+        head, _, word = head.rpartition(" ")
+        return head.split(), before[len(head) :].lstrip(" '\"")
+
+
+def _positional(command: Command, given: Sequence[str]) -> list[str]:
+    """Return the words that are no flags and no values of flags."""
+    found, skip = [], False
+    for word in given:
+        flag = command.flag(word)
+        if skip:
+            skip = False
+        elif flag is not None:
+            skip = not flag.is_switch
+        elif not word.startswith("-"):
+            found.append(word)
+    return found
+
+
+def _phrases(before: str) -> list[Candidate]:
+    text = before.lstrip().lower()
+    return [Candidate(p, "in plain English") for p in PHRASES if text and p.startswith(text)]
+
+
+def _rests(before: str, word: str) -> list[Candidate]:
+    """Return how phrases go on behind what is there, from the word at the cursor."""
+    text = before.lstrip().lower()
+    start = len(text) - len(word)
+    return [Candidate(p[start:], "in plain English") for p in PHRASES if p.startswith(text)]
+
+
+class TabCompleter(Completer):
+    """The same for prompt_toolkit."""
+
+    def __init__(self, completions: Completions) -> None:
+        self._completions = completions
+
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterator[Completion]:
+        """Yield what can stand at the cursor."""
+        try:
+            found, word = self._completions.complete(document.text_before_cursor)
+        except ProxmoxError:
+            return  # nothing on a Tab may raise over what the user types
+        for candidate in found:
+            is_whole = len(found) == 1 and not candidate.text.endswith(("=", " "))
+            text = f"{candidate.text} " if is_whole else candidate.text
+            yield Completion(text, -len(word), display=candidate.text, display_meta=candidate.meta)

@@ -1,0 +1,88 @@
+"""A process that changes guests or syncs, and whose API calls end at a chosen one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from src_app.db import file as database
+from src_app.db.store import Store
+from src_app.proxmox.connection import Connection
+from src_app.proxmox.endpoint import ConnectArguments, resolve
+from src_app.proxmox.lifecycle import GuestLife
+from src_app.services.changing import ChangeService, Step
+from src_app.services.syncing import SyncService
+
+METHODS = multiprocessing.get_context("forkserver")
+METHODS.set_forkserver_preload(["tests.console.ending", "src_app.db.file"])
+Hook = Callable[[int, str], None]
+
+
+@contextmanager
+def counted(before: Hook, after: Hook) -> Iterator[list[str]]:
+    """Call the hooks around each request to Proxmox; yields the list of the requests' methods."""
+    send = requests.Session.send
+    seen: list[str] = []
+
+    def sending(session: requests.Session, request: Any, **given: Any) -> requests.Response:
+        number = len(seen)
+        seen.append(f"{request.method} {request.path_url.partition('?')[0]}")
+        before(number, request.method)
+        answer = send(session, request, **given)
+        after(number, request.method)
+        return answer
+
+    requests.Session.send = sending  # type: ignore[method-assign,assignment]  # put back below
+    try:
+        yield seen
+    finally:
+        requests.Session.send = send  # type: ignore[method-assign]
+
+
+def nothing(number: int, method: str) -> None:
+    """Let the request pass."""
+
+
+def connect(environ: dict[str, str]) -> Connection:
+    """Return a login at the Proxmox that the variables name."""
+    connection = Connection(resolve(ConnectArguments(), environ))
+    connection.open()
+    return connection
+
+
+def changes(store: Store, connection: Connection) -> ChangeService:
+    """Return the service that does steps."""
+    return ChangeService(store, GuestLife(connection))
+
+
+def _child(path: Path, environ: dict[str, str], steps: tuple[Step, ...], last: int) -> None:
+    store, connection = Store(database.url(path)), connect(environ)
+
+    def die(number: int, method: str) -> None:
+        if number == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with counted(nothing, die):  # behind the request: it took effect, and nobody knows
+        if steps:
+            changes(store, connection).run(steps)
+        else:
+            SyncService(store, connection).sync_all()
+    store.close()
+
+
+def killed(path: Path, environ: dict[str, str], steps: tuple[Step, ...], last: int) -> bool:
+    """Whether a process that does the steps, or a sync, was killed behind that request."""
+    process = METHODS.Process(target=_child, args=(path, environ, steps, last))
+    process.start()
+    process.join()
+    code = process.exitcode
+    process.close()
+    assert code in (0, -signal.SIGKILL), code
+    return code != 0
