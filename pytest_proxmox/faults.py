@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
@@ -291,16 +291,17 @@ class FaultRules:
         return self._firing(effects, lambda a: a.hits_task(kind, vmid))
 
     def _firing(self, effects: tuple[str, ...], hits: Callable[[_Armed], bool]) -> list[FaultRule]:
+        if not self._armed:
+            return []
         with self._lock:
             return [a.rule for a in self._armed.values() if a.rule.effect in effects and hits(a)]
 
-    def conditions(self, effect: str) -> Iterator[FaultRule]:
-        """Yield the rules that make a condition hold, e.g. ``node-offline``."""
+    def conditions(self, effect: str) -> list[FaultRule]:
+        """Return the rules that make a condition hold, e.g. ``node-offline``."""
         if not self._armed:
-            return
+            return []
         with self._lock:
-            found = [a.rule for a in self._armed.values() if a.rule.effect == effect]
-        yield from found
+            return [a.rule for a in self._armed.values() if a.rule.effect == effect]
 
     # --- short forms ------------------------------------------------------------------------
 

@@ -148,6 +148,19 @@ def _above_zero(kind: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return parse
 
 
+def port_number(value: object) -> int:
+    """Return a port that can be served on.
+
+    Raises:
+        ValueError: it is none.
+    """
+    text = str(value).strip()
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= number <= 65_535:
+        raise ValueError("must be a port, 1 to 65535")
+    return number
+
+
 def _list(value: object) -> tuple[str, ...]:
     parts = value if isinstance(value, list) else str(value).split(",")
     return tuple(str(part).strip() for part in parts if str(part).strip())
@@ -158,7 +171,7 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "vmids": Span.parse,
     "public_ports": Span.parse,
     "internal_ports": Span.parse,
-    "port": _above_zero(int),
+    "port": port_number,
     "access_token_s": _above_zero(int),
     "refresh_token_s": _above_zero(int),
     "max_body_bytes": _above_zero(int),

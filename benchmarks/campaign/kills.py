@@ -22,7 +22,7 @@ from pytest_proxmox.sandbox.removal import Patience
 from pytest_proxmox.sandbox.sweep import collect
 
 GRACE_S: Final = 1.0
-END_S: Final = 120.0  # for a life, and for a reaper after it, on a busy machine
+END_S: Final = 300.0  # for a life, and for a reaper after it, on a busy machine
 POLL_S: Final = 0.05
 
 
@@ -55,7 +55,7 @@ def _play(plan: Plan, context: ForkServerContext, grace_s: float | None) -> Verd
         net = "session end"
         if grace_s is not None and has_died:
             net = "reaper"
-            kill.wait_for_reapers()
+            wrong += kill.wait_for_reapers()
         if grace_s is not None and (remains := kill.remains()):
             wrong.append(f"not clean after {net}: {'; '.join(remains)}")
         if grace_s is None:
@@ -129,13 +129,16 @@ class _Kill:
             if part.run == self._parts[0].run and process.is_alive() and process.pid:
                 os.kill(process.pid, signal.SIGKILL)
 
-    def wait_for_reapers(self) -> None:
-        """Return when the runs' reapers have ended."""
+    def wait_for_reapers(self) -> list[str]:
+        """Wait until the runs' reapers have ended; return which of them did not."""
         end = self._clock.monotonic() + END_S
         url = self._ground.facts.url
         for run in {part.run for part in self._parts}:
-            while self._ledger.reaper(run, url) is not None and self._clock.monotonic() < end:
+            while self._ledger.reaper(run, url) is not None:
+                if self._clock.monotonic() > end:
+                    return [f"the reaper of {run} still works after {END_S:.0f} s"]
                 self._clock.sleep(POLL_S)
+        return []
 
     def collect(self) -> list[str]:
         """Return what the next run's sweep leaves."""

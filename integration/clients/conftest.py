@@ -79,4 +79,4 @@ def exporter_python() -> Path:
 @pytest.fixture(scope="session")
 def ansible_python() -> Path:
     """The Python of an environment with Ansible, community.proxmox and what that needs."""
-    return _python_with("ansible", "ansible>=12,<13", "proxmoxer>=2.2", "requests>=2.31")
+    return _python_with("ansible", *environments.ANSIBLE)

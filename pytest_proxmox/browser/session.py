@@ -71,6 +71,7 @@ class GuardedRun:
             return
         kept = self._evidence.keep(self.guard.watch.pages, folder, since=self._began)
         names = "\n".join(path.name for path in kept)
+        report.user_properties += [("attachment", str(path)) for path in kept]
         report.sections.append(("pages", f"kept in {folder}:\n{names}"))
 
     def _hand_on(self, report: pytest.TestReport) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pytest_proxmox.errors import ApiFailure, TaskTimeout
-from pytest_proxmox.flaky.fingerprint import fingerprint, one_line
+from pytest_proxmox.flaky.fingerprint import fingerprint, last_lines, one_line
 from pytest_proxmox.report.events import (
     ASSERTION,
     CRASH,
@@ -77,7 +77,7 @@ def crashed(nodeid: str, text: str) -> Failure:
 def from_text(text: str, phase: str) -> Failure:
     """Return the failure of a report that tells no more than a text, e.g. a strict xpass."""
     kind = ASSERTION if "XPASS(strict)" in text or text.startswith("assert") else EXCEPTION
-    return Failure(kind, fingerprint("", text, ""), one_line(text), phase)
+    return Failure(kind, fingerprint("", text, ""), one_line(text), phase, last_lines(text))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 MESSAGE_LIMIT = 300
+TRACE_LIMIT = 6000  # characters: the frames nearest to the failure
 _VARYING: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"UPID:\S+"), "UPID"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I), "UUID"),
@@ -18,7 +19,7 @@ _VARYING: Sequence[tuple[re.Pattern[str], str]] = (
 )
 _SECRETS = re.compile(
     r"(?i)(PVEAPIToken=[^=\s]+=|PVEAuthCookie=|CSRFPreventionToken:\s*|Authorization:\s*(?:Bearer|Basic)\s+"
-    r"|\b(?:password|passwd|secret|token_value|api_key)[\"']?\s*[=:]\s*[\"']?|://[^/\s:@]+:)"
+    r"|\b(?:password|passwd|secret|token|token_value|api_key)[\"']?\s*[=:]\s*[\"']?|://[^/\s:@]+:)"
     r"[^\s\"',;@&)]+"
 )
 
@@ -36,10 +37,24 @@ def fingerprint(type_name: str, text: str, place: str) -> str:
     return hashlib.blake2b(whole.encode(), digest_size=8).hexdigest()
 
 
-def one_line(text: str, *, secrets: Sequence[str] = ()) -> str:
-    """Return the text as one line of bounded length, with no secret in it."""
+def without_secrets(text: str, secrets: Sequence[str] = ()) -> str:
+    """Return the text without these secrets, and without what looks like one."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
-    line = " ".join(_SECRETS.sub(r"\1***", text).split())
+    return _SECRETS.sub(r"\1***", text)
+
+
+def last_lines(text: str, *, secrets: Sequence[str] = ()) -> str:
+    """Return the end of a long text, whole lines of it, with no secret in it."""
+    clean = without_secrets(text, secrets)
+    if len(clean) <= TRACE_LIMIT:
+        return clean
+    end = clean[-TRACE_LIMIT:].partition("\n")[2]
+    return f"…\n{end}"
+
+
+def one_line(text: str, *, secrets: Sequence[str] = ()) -> str:
+    """Return the text as one line of bounded length, with no secret in it."""
+    line = " ".join(without_secrets(text, secrets).split())
     return line if len(line) <= MESSAGE_LIMIT else f"{line[: MESSAGE_LIMIT - 1]}…"

@@ -20,13 +20,14 @@ INSERT INTO test (project, nodeid, markers, first_seen) VALUES (?, ?, ?, ?)
 ON CONFLICT (project, nodeid) DO UPDATE SET markers = excluded.markers
 """
 _INSERT_FAILURE = """
-INSERT INTO failure (fingerprint, kind, phase, message) VALUES (?, ?, ?, ?)
-ON CONFLICT (fingerprint, kind, phase) DO NOTHING
+INSERT INTO failure (fingerprint, kind, phase, message, trace) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (fingerprint, kind, phase) DO UPDATE SET message = excluded.message,
+                                                     trace = excluded.trace
 """
 _INSERT_ATTEMPT = """
 INSERT INTO attempt (run_id, test_id, number, outcome, final, started, duration_s, worker, position,
-                     uses, quarantined, failure_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                     uses, quarantined, failure_id, setup_s, teardown_s, attachments)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _UPSERT_VERDICT = """
 INSERT INTO verdict (test_id, state, rate, since) VALUES (?, ?, ?, ?)
@@ -206,7 +207,7 @@ class History:
             return [row[0] for row in self._db.execute(sql, (project,)).fetchall()]
 
     def failures(self) -> dict[int, Failure]:
-        """Return each distinct failure, by the number it is stored under."""
+        """Return each distinct failure, without its trace, by the number it is stored under."""
         sql = "SELECT id, kind, fingerprint, message, phase FROM failure"
         with readable(self.place):
             return {row[0]: Failure(*row[1:]) for row in self._db.execute(sql).fetchall()}
@@ -229,16 +230,19 @@ class History:
         sql = (
             "SELECT t.nodeid, a.number, a.outcome, a.final, a.started, a.duration_s, a.worker, "
             "a.position, t.markers, a.uses, a.quarantined, f.kind, f.fingerprint, f.message, "
-            "f.phase FROM attempt a JOIN test t ON t.id = a.test_id "
+            "f.phase, f.trace, a.setup_s, a.teardown_s, a.attachments "
+            "FROM attempt a JOIN test t ON t.id = a.test_id "
             "LEFT JOIN failure f ON f.id = a.failure_id WHERE a.run_id = ? "
             "ORDER BY a.position, a.number"
         )
         with readable(self.place):
             rows = self._db.execute(sql, (run,)).fetchall()
         return [
-            Attempt._make((*row[:3], bool(row[3]), *row[4:10], bool(row[10]), _failure(row[11:])))
+            Attempt._make(
+                (*row[:3], bool(row[3]), *row[4:10], bool(row[10]), _failure(row[11:16]), *row[16:])
+            )
             for row in rows
-        ]  # fmt: skip
+        ]
 
     def totals(self, project: str) -> dict[int, dict[str, int]]:
         """Return for each run how many tests ended in which outcome."""
@@ -263,6 +267,7 @@ class History:
             1 if attempt.final else 0, attempt.started, attempt.duration_s, attempt.worker,
             attempt.position, attempt.uses, 1 if attempt.quarantined else 0,
             None if failure is None else self._failures[_key(failure)],
+            attempt.setup_s, attempt.teardown_s, attempt.attachments,
         )  # fmt: skip
 
     def _note_tests(self, attempts: Sequence[Attempt]) -> None:
@@ -286,7 +291,7 @@ class History:
     def _note_failures(self, failures: Iterable[Failure | None]) -> None:
         new = {_key(f): f for f in failures if f is not None and _key(f) not in self._failures}
         for key in sorted(new):
-            self._db.execute(_INSERT_FAILURE, (*key, new[key].message))
+            self._db.execute(_INSERT_FAILURE, (*key, new[key].message, new[key].trace))
             row = self._db.execute(
                 "SELECT id FROM failure WHERE fingerprint = ? AND kind = ? AND phase = ?", key
             ).fetchone()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from pytest_proxmox.flaky.ordering import shuffled
 from pytest_proxmox.flaky.runs import Outcomes, Runner
 
-SEEDS = 5  # random orders that are tried where the given one shows no failure
+ORDERS = 5  # the given one among them; with more, the bound would not hold for every size
 
 
 class Pollution(NamedTuple):
@@ -52,15 +54,17 @@ class Search:
         """Return a run in which something, or the victim, failed.
 
         That is the run of the random order ``seed`` where one is named; else that of the given
-        order or, where it shows no failure, of the first of a few random ones.
+        order or, where it shows no failure, of the first of a few others.
         """
         if seed is not None:
-            return self._all(seed)
-        found = self._given = self._all(None)
-        for number in range(1, SEEDS + 1):
-            if victim in found.failed or (victim is None and found.failed):
+            return self._seeded(seed)
+        found = self._given = self._whole(None, "the given order")
+        others = _others(found.collected, victim)
+        while not (victim in found.failed or (victim is None and found.failed)):
+            name, order = next(others, ("", None))
+            if order is None:
                 break
-            found = self._all(number)
+            found = self._whole(order, name)
         return found
 
     def explain(self, victim: str, seen: Outcomes) -> Pollution:
@@ -123,16 +127,42 @@ class Search:
                 return order[low + 1 : high]
         return [test for test in seen.collected if test not in (polluter, victim)]
 
-    def _all(self, seed: int | None) -> Outcomes:
+    def _seeded(self, seed: int) -> Outcomes:
         self._runs += 1
-        found = self._runner.run(seed=seed)
-        order = "the given order" if seed is None else f"random order {seed}"
-        self._say(f"{order}: {len(found.failed)} of {len(found.collected)} tests fail")
+        return self._told(self._runner.run(seed=seed), f"random order {seed}")
+
+    def _whole(self, order: Sequence[str] | None, name: str) -> Outcomes:
+        self._runs += 1
+        return self._told(self._runner.run(order), name)
+
+    def _told(self, found: Outcomes, name: str) -> Outcomes:
+        self._say(f"{name}: {len(found.failed)} of {len(found.collected)} tests fail")
         return found
 
     def _fails(self, tests: Sequence[str]) -> bool:
         self._runs += 1
         return self._runner.run(tests).outcomes.get(tests[-1]) == "failed"
+
+
+def _others(given: Sequence[str], victim: str | None) -> Iterator[tuple[str, list[str]]]:
+    """Yield the orders that are tried after the given one, each with its name.
+
+    Each order is followed by its reverse, so that either test of a pair comes first once. A victim
+    that is known comes last: of an order and its reverse, one then has the polluter behind the
+    cleaner, and shows the failure for certain.
+    """
+    tests = [test for test in given if test != victim]
+    last = [victim] if victim in given and victim is not None else []
+    yielded = 1
+    for seed in itertools.count():
+        order = shuffled(tests, seed) if seed else tests
+        name = f"random order {seed}" if seed else "the given order"
+        both = [(name, order), (f"{name} reversed", order[::-1])]
+        for name, one in both if last or seed else both[1:]:
+            if yielded == ORDERS:
+                return
+            yielded += 1
+            yield f"{name}, the victim last" if last else name, [*one, *last]
 
 
 def _halves(tests: list[str]) -> tuple[list[str], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ FAILURE = "proxmox_failure"  # attributes of reports: they travel from xdist's w
 USES = "proxmox_uses"
 MARKERS = "proxmox_markers"
 QUARANTINED = "proxmox_quarantined"
+ATTACHMENT = "attachment"  # what a test records as its property: a file to show with it
+_PLAYWRIGHT = "playwright_"
 RERUN = "rerun"  # pytest-rerunfailures' outcome of an attempt that another one follows
 
 
@@ -38,8 +41,8 @@ class _Open:
     """An attempt whose reports are still coming in."""
 
     __slots__ = (
-        "duration_s", "failure", "markers", "nodeid", "number", "outcome", "quarantined",
-        "rerun", "started", "uses", "worker",
+        "attachments", "duration_s", "failure", "markers", "nodeid", "number", "outcome",
+        "quarantined", "rerun", "setup_s", "started", "teardown_s", "uses", "worker",
     )  # fmt: skip
 
     def __init__(self, report: Any, worker: str) -> None:
@@ -48,6 +51,9 @@ class _Open:
         self.number: int = getattr(report, "rerun", 0)
         self.started: float = getattr(report, "start", 0.0)
         self.duration_s: float = report.duration
+        self.setup_s: float = report.duration if report.when == "setup" else 0.0
+        self.teardown_s = 0.0
+        self.attachments = ""
         self.outcome = PASSED
         self.rerun = False
         self.quarantined = False
@@ -95,7 +101,10 @@ class Recorder:
             return
         if report.outcome != "passed" or hasattr(report, "wasxfail"):
             _note(found, report)
+        if report.user_properties:
+            _note_files(found, report)
         if when == "teardown":
+            found.teardown_s = report.duration
             self._finish(key)
 
     def finish(self) -> None:
@@ -147,9 +156,23 @@ class Recorder:
             Attempt(
                 found.nodeid, found.number, found.outcome, not found.rerun, found.started,
                 found.duration_s, found.worker, position, found.markers, found.uses,
-                found.quarantined, found.failure,
+                found.quarantined, found.failure, found.setup_s, found.teardown_s,
+                found.attachments,
             )
         )  # fmt: skip
+
+
+def _note_files(found: _Open, report: Any) -> None:
+    """Take the files that a report names in its properties, e.g. pytest-playwright's traces."""
+    paths = [
+        str(value)
+        for name, value in report.user_properties
+        if name == ATTACHMENT or name.startswith(_PLAYWRIGHT)
+    ]
+    known = found.attachments.splitlines()
+    found.attachments = "\n".join(
+        dict.fromkeys([*known, *(str(Path(p).absolute()) for p in paths)])
+    )
 
 
 def _note(found: _Open, report: Any) -> None:

@@ -85,7 +85,7 @@ class PytestRunner:
         if self._alone:
             command += ["-p", "no:randomly", "--infra-reruns=0", "--flaky-history=off", "--tb=no"]
             if find_spec("xdist") is not None:
-                command.append("-n0")
+                command += ["-p", "xdist", "-n0"]  # known to pytest even where none is loaded
         return command
 
     def _environment(self, task: Path, seed: int | None) -> dict[str, str]:

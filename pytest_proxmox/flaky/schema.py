@@ -75,6 +75,12 @@ _TAKEN_IN = "CREATE TABLE taken_in (name TEXT NOT NULL PRIMARY KEY)"
 STEPS: Sequence[Sequence[str]] = (
     (_RUNS, _TESTS, _FAILURES, _ATTEMPTS, "CREATE INDEX attempt_run ON attempt (run_id)"),
     (_VERDICTS, _TAKEN_IN),
+    (
+        "ALTER TABLE failure ADD COLUMN trace TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE attempt ADD COLUMN setup_s {real} NOT NULL DEFAULT 0",
+        "ALTER TABLE attempt ADD COLUMN teardown_s {real} NOT NULL DEFAULT 0",
+        "ALTER TABLE attempt ADD COLUMN attachments TEXT NOT NULL DEFAULT ''",
+    ),
 )
 VERSION = len(STEPS)
 VERSION_TABLE = "CREATE TABLE IF NOT EXISTS history_version (version INTEGER NOT NULL)"

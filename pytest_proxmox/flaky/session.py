@@ -27,6 +27,8 @@ from pytest_proxmox.report.events import Attempt, RunEnd, RunFacts
 WITNESS = "proxmox-flaky-witness"
 FLAKY_EXIT = 7  # pytest-rerunfailures' own, for --fail-on-flaky
 READ_PATIENCE_S = 0.5
+SECRET_LEAST = 6  # a variable's shorter value is no secret, and would blacken half of a text
+_SECRET_WORDS = ("PASSWORD", "PASSWD", "SECRET", "TOKEN", "API_KEY")
 SEED_VARIABLE = "PYTEST_PROXMOX_ORDER_SEED"
 
 
@@ -45,7 +47,7 @@ def begin(config: pytest.Config) -> None:
     except UserMistake as exc:
         raise pytest.UsageError(str(exc)) from exc
     is_worker = hasattr(config, "workerinput")
-    can_rerun = config.pluginmanager.hasplugin("rerunfailures") and not config.option.usepdb
+    can_rerun = settings.has_reruns(config) and not config.option.usepdb
     policy = Policy(rules, lambda: _known(config)) if can_rerun and rules.reruns else None
     witness = _register_witness(config, policy, quarantine)
     if not is_worker:
@@ -90,6 +92,7 @@ class Keeper(Recorder):
         self._writer: Writer | None = None
         self._place: Place | None = None
         self._add: Callable[[Attempt], None] = self._add_first
+        self._review_lines: list[str] = []
         self.run_id = uuid.uuid4().hex
 
     def _take(self, attempt: Attempt) -> None:
@@ -139,7 +142,35 @@ class Keeper(Recorder):
                 figures={"leftovers": float(len(invocation.leftovers))},
             )
         )
+        self._review(invocation)
         self._report(invocation)
+
+    def _review(self, invocation: Invocation) -> None:
+        """Find the entries of the quarantine that nobody needs any more."""
+        witness = self._witness
+        if self._place is None or not (witness.entries or witness.quarantine.entries):
+            return
+        from pytest_proxmox.flaky import verdicts
+        from pytest_proxmox.flaky.history import History
+
+        project = self._config.rootpath.name
+        find = witness.quarantine.find
+        try:
+            with History.open(self._place) as history:
+                known = [nodeid for nodeid, _ in history.tests(project).values()]
+                entries = {n: e for n in known if (e := witness.entries.get(n) or find(n))}
+                released = verdicts.released(history, project, entries)
+        except ProxmoxTestError as exc:
+            invocation.notes.append(f"{exc}. The quarantine was not looked through")
+            return
+        self._review_lines = [
+            f"quarantine no longer needed: {nodeid} has passed {streak} times in a row "
+            f"({entries[nodeid].origin}: {entries[nodeid]})"
+            for nodeid, streak in released
+        ] + [
+            f"quarantine of no test on record: {entry.test} ({entry.origin})"
+            for entry in witness.quarantine.unmatched(known)
+        ]
 
     @property
     def is_trusted(self) -> bool:
@@ -152,6 +183,7 @@ class Keeper(Recorder):
         lines = [f"passed on retry: {nodeid}" for nodeid in sorted(set(self.passed_on_retry))]
         lines += [f"failed, and no worker was left to try it again: {test}" for test in self.due]
         lines += [f"failed in quarantine: {nodeid}" for nodeid in sorted(set(self.quarantined))]
+        lines += self._review_lines
         for nodeid, entry in self._witness.expired:
             lines.append(f"quarantine expired: {nodeid} ({entry.origin}: {entry})")
         if not self.is_trusted:
@@ -231,8 +263,14 @@ def _known(config: pytest.Config) -> Known:
 
 
 def _secrets(config: pytest.Config) -> list[str]:
+    """What may stand in no message or trace: those of Proxmox, and all that variables hold."""
+    found = [
+        value
+        for name, value in os.environ.items()
+        if len(value) >= SECRET_LEAST and any(word in name.upper() for word in _SECRET_WORDS)
+    ]
     invocation = Invocation.of(config)
-    if invocation.sources.is_silent:
-        return []
-    given = (invocation.settings.password, invocation.settings.token_value)
-    return [secret for secret in given if secret]
+    if not invocation.sources.is_silent:
+        given = (invocation.settings.password, invocation.settings.token_value)
+        found += [secret for secret in given if secret]
+    return found

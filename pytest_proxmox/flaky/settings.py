@@ -96,11 +96,17 @@ def add_options(parser: pytest.Parser) -> None:
         parser.addini(name, text, default=default)
 
 
+def has_reruns(config: pytest.Config) -> bool:
+    """Return whether pytest-rerunfailures is loaded: by itself, or as -p pytest_rerunfailures."""
+    manager = config.pluginmanager
+    return manager.hasplugin("rerunfailures") or manager.hasplugin("pytest_rerunfailures")
+
+
 def is_wanted(config: pytest.Config) -> bool:
     """Return whether this run keeps a history, reruns tests or writes reports."""
     if config.option.collectonly:
         return False
-    if config.pluginmanager.hasplugin("rerunfailures"):
+    if has_reruns(config):
         return True
     asked = [_given(config, option)[0] is not None for option in _VALUED]
     return any(asked) or bool(os.environ.get(HISTORY_VARIABLE)) or _quarantine_exists(config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -71,7 +71,7 @@ def judge(seen: Sequence[Sighting]) -> Judgement:
     outcomes = [one.failed for one in seen]
     count, failures = len(outcomes), sum(outcomes)
     probability = statistics.probability_above(FLAKE_RATE, failures, count)
-    contradictions = _contradictions(seen)
+    contradictions = _contradictions(seen) if failures else 0
     if contradictions:  # proven without a model; only its rate is in question
         wavers = probability > LIKELY
     else:
@@ -112,6 +112,25 @@ def judge_failing(history: History, project: str) -> None:
         verdict = judge(sightings(observations, runs))
         found.append((test, verdict.state, verdict.rate, now))
     history.judge(found)
+
+
+def released(history: History, project: str, nodeids: Container[str]) -> list[tuple[str, int]]:
+    """Return those of these tests that need no quarantine any more, each with its clean streak.
+
+    A flaky test must be fixed; one that was broken, or failed for a reason that is gone, must
+    have passed as often as the shortest release takes.
+    """
+    names = {id: name for id, (name, _) in history.tests(project).items() if name in nodeids}
+    if not names:
+        return []
+    runs = {run.id: run for run in history.runs(project)}
+    found = []
+    for test, observations in by_test(history.observations(project, tests=sorted(names))):
+        verdict = judge(sightings(observations, runs))
+        may_go = verdict.state in (FIXED, STEADY, SUSPECT)
+        if may_go and verdict.clean_streak >= RELEASE_RUNS:
+            found.append((names[test], verdict.clean_streak))
+    return sorted(found)
 
 
 def by_test(observations: Iterable[Observation]) -> Iterator[tuple[int, Iterator[Observation]]]:

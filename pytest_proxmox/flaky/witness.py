@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_proxmox.flaky import failures, recorder
+from pytest_proxmox.flaky.fingerprint import last_lines
 from pytest_proxmox.flaky.policy import Policy
 from pytest_proxmox.flaky.quarantine import Entry, Quarantine, of_mark
 from pytest_proxmox.marks import FEATURES
@@ -25,14 +26,17 @@ _FEATURES = frozenset(FEATURES)
 
 
 class Verdict:
-    """The condition that pytest-rerunfailures asks: is this test tried again?"""
+    """The condition that pytest-rerunfailures asks: is this test tried again?
+
+    It is a truth value, not a function: that is asked once an attempt, and costs a passing test
+    little, whereas a function's signature is inspected each time.
+    """
 
     def __init__(self, item: pytest.Item, policy: Policy) -> None:
         self._item = item
         self._policy = policy
 
-    def __call__(self, error: BaseException | None) -> bool:
-        """Return the answer for the whole attempt, not for this one error."""
+    def __bool__(self) -> bool:
         nodeid = recorder.plain_id(self._item.nodeid)
         failures = self._item.stash.setdefault(_FAILURES, [])
         return self._policy.tries_again(nodeid, failures)
@@ -51,11 +55,12 @@ class Witness:
         root: str,
     ) -> None:
         self._policy = policy
-        self._quarantine = quarantine
+        self.quarantine = quarantine
         self._today = today
         self._secrets = secrets
         self._root = root
         self.expired: list[tuple[str, Entry]] = []
+        self.entries: dict[str, Entry] = {}  # of the tests that this process has collected
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(
@@ -71,7 +76,7 @@ class Witness:
                 item.add_marker(pytest.mark.flaky(reruns=policy.rules.reruns, condition=condition))
             mark = item.get_closest_marker("quarantine")
             entry = (
-                self._quarantine.find(recorder.plain_id(item.nodeid))
+                self.quarantine.find(recorder.plain_id(item.nodeid))
                 if mark is None
                 else of_mark(item.nodeid, mark.args, mark.kwargs)
             )
@@ -109,7 +114,8 @@ class Witness:
             error, report.when, place=self._place(call.excinfo), secrets=self._secrets()
         )
         item.stash.setdefault(_FAILURES, []).append(failure)
-        setattr(report, recorder.FAILURE, tuple(failure))
+        trace = last_lines(report.longreprtext, secrets=self._secrets())
+        setattr(report, recorder.FAILURE, (*failure[:-1], trace))
         entry = item.stash.get(_ENTRY, None)
         if entry is not None and not entry.is_expired(self._today):
             report.outcome = "skipped"  # with a reason: pytest's way to expect a failure
@@ -118,6 +124,7 @@ class Witness:
 
     def _note_entry(self, item: pytest.Item, entry: Entry) -> None:
         item.stash[_ENTRY] = entry
+        self.entries[recorder.plain_id(item.nodeid)] = entry
         if entry.is_expired(self._today):
             self.expired.append((item.nodeid, entry))
 

@@ -135,8 +135,8 @@ def read_kept(path: Path) -> tuple[RunFacts, list[Attempt], RunEnd]:
     """Return what a run kept in a file because its history did not take it."""
     lines: Iterable[Any] = map(json.loads, path.read_text(encoding="utf-8").splitlines())
     facts, end, *rest = lines
-    attempts = [
-        Attempt._make((*row[:-1], None if row[-1] is None else Failure._make(row[-1])))
-        for row in rest
-    ]
+    at = Attempt._fields.index("failure")
+    for row in rest:
+        row[at] = None if row[at] is None else Failure(*row[at])
+    attempts = [Attempt(*row) for row in rest]
     return RunFacts._make(facts), attempts, RunEnd._make(end)

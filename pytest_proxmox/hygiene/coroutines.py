@@ -32,6 +32,10 @@ OUTSIDE = 0  # no test's: made by a module, before the run, or in a run inside t
 WIDER = -1  # made by a fixture of more than function scope
 HELD = -2  # the same, and that fixture was seen to hold it
 
+# Ids of coroutines in their finaliser, whichever watch sees them. Python cleared their weak
+# references before; one made meanwhile would outlive the object and point to freed memory.
+_going: set[int] = set()
+
 
 @dataclass(frozen=True, slots=True)
 class Birth:
@@ -186,7 +190,7 @@ class CoroutineWatch:
         """Remember what is unstarted and not known yet as made by the current test."""
         births = self._births
         for found in objects:
-            if type(found) is CoroutineType and is_unstarted(found):
+            if type(found) is CoroutineType and is_unstarted(found) and id(found) not in _going:
                 known = births.get(id(found))
                 if known is None or known.ref() is not found:
                     births[id(found)] = Birth(weakref.ref(found), found.cr_origin, self._owner)
@@ -202,6 +206,14 @@ class CoroutineWatch:
 
     def _on_drop(self, coroutine: Coroutine) -> None:
         """Called by Python in the finaliser: must neither keep the coroutine nor raise."""
+        _going.add(id(coroutine))  # before anything that could begin a collection
+        try:
+            self._judge_dropped(coroutine)
+        finally:
+            _going.discard(id(coroutine))
+
+    def _judge_dropped(self, coroutine: Coroutine) -> None:
+        """Note it for its test, or leave it to the hook that was there before."""
         birth = self._birth_of(coroutine)
         if birth is not None and id(coroutine) in self._blamed:
             self._blamed.discard(id(coroutine))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mimetypes
 import os
 import shutil
 from collections.abc import Mapping
@@ -34,14 +35,16 @@ CATEGORIES: list[dict[str, Any]] = [
     {"name": "Test defects", "matchedStatuses": ["broken", "failed"]},
 ]  # fmt: skip
 CONFIG = "allurerc.json"  # what Allure 3 reads where it is started
+_PREFIX = "pytest-proxmox-"
 HISTORY_FOLDER = "history"  # what Allure 2 leaves in a report, to be copied into the results
 
 
 def write(figures: Figures, folder: Path, *, environ: Mapping[str, str] = os.environ) -> None:
     """Write the results to ``folder``; only files that an earlier call made are replaced."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("pytest-proxmox-*-result.json"):
-        old.unlink()
+    for kind in ("result.json", "attachment*"):
+        for old in folder.glob(f"{_PREFIX}*-{kind}"):
+            old.unlink()
     flaky = {test.nodeid for test in figures.tests if test.verdict.state == verdicts.FLAKY}
     retried = {one.nodeid for one in figures.latest if not one.final}
     passed = {one.nodeid for one in figures.latest if one.final and one.outcome == PASSED}
@@ -51,7 +54,8 @@ def write(figures: Figures, folder: Path, *, environ: Mapping[str, str] = os.env
         result = _result(
             attempt, f"{run.uuid}:{attempt.nodeid}:{attempt.number}", is_flaky=is_flaky
         )
-        path = folder / f"pytest-proxmox-{result['uuid']}-result.json"
+        result["attachments"] = _attach(attempt, folder, result["uuid"])
+        path = folder / f"{_PREFIX}{result['uuid']}-result.json"
         path.write_text(json.dumps(result), encoding="utf-8")
     _write_surroundings(figures, folder, environ)
 
@@ -99,7 +103,6 @@ def _result(attempt: Attempt, key: str, *, is_flaky: bool) -> dict[str, Any]:
         "stop": start + round(attempt.duration_s * 1000),
         "labels": _labels(attempt, module),
         "steps": _steps(attempt, start),
-        "attachments": [],
         "parameters": _parameters(parameters),
     }
     return result
@@ -111,7 +114,8 @@ def _details(attempt: Attempt, *, is_flaky: bool) -> dict[str, Any]:
     if failure is not None:
         kind = "quarantine" if attempt.quarantined else failure.kind
         details["message"] = f"[{kind}] {failure.message}"
-        details["trace"] = f"in {failure.phase}, fingerprint {failure.fingerprint}"
+        told = f"in {failure.phase}, fingerprint {failure.fingerprint}"
+        details["trace"] = f"{failure.trace}\n\n{told}" if failure.trace else told
     return details
 
 
@@ -132,14 +136,36 @@ def _labels(attempt: Attempt, module: str) -> list[dict[str, str]]:
 
 
 def _steps(attempt: Attempt, start: int) -> list[dict[str, Any]]:
-    """The phase that failed, as a step: so it shows where in the test's life it happened."""
+    """The phases of the test, so that it shows where in its life it failed or took long."""
     failure = attempt.failure
-    if failure is None:
-        return []
-    stop = start + round(attempt.duration_s * 1000)
-    status = _STATUS.get(attempt.outcome, "broken")
-    return [{"name": failure.phase, "status": status, "stage": "finished", "start": start,
-             "stop": stop}]  # fmt: skip
+    call_s = max(0.0, attempt.duration_s - attempt.setup_s - attempt.teardown_s)
+    steps = []
+    for name, length_s in (
+        ("setup", attempt.setup_s), ("call", call_s), ("teardown", attempt.teardown_s)
+    ):  # fmt: skip
+        failed = failure is not None and failure.phase == name
+        stop = start + round(length_s * 1000)
+        status = _STATUS.get(attempt.outcome, "skipped") if failed else "passed"
+        steps.append({"name": name, "status": status, "stage": "finished", "start": start,
+                      "stop": stop})  # fmt: skip
+        start = stop
+        if failed and name == "setup":
+            break  # there was no call
+    return steps
+
+
+def _attach(attempt: Attempt, folder: Path, uuid: str) -> list[dict[str, str]]:
+    """Copy what the attempt left to be shown; what a later run has overwritten is not its own."""
+    attached = []
+    for number, line in enumerate(attempt.attachments.splitlines(), 1):
+        source = Path(line)
+        if not source.is_file() or source.stat().st_mtime < attempt.started - 1:
+            continue
+        copy = folder / f"{_PREFIX}{uuid}-attachment-{number}{source.suffix}"
+        shutil.copyfile(source, copy)
+        kind = mimetypes.guess_type(source.name)[0] or "text/plain"
+        attached.append({"name": source.name, "source": copy.name, "type": kind})
+    return attached
 
 
 def _parameters(text: str) -> list[dict[str, str]]:

@@ -16,6 +16,7 @@ from pytest_proxmox.report.figures import Figures, gather
 DASHBOARD = "dashboard.html"
 JUNIT = "junit.xml"
 ALLURE = "allure-results"
+ALLURE_REPORT = "allure-report"  # where allure generate puts it when it is started in the folder
 
 
 def read(place: Place, project: str = "") -> Figures:
@@ -64,6 +65,7 @@ def write_figures(
         (folder / name).write_text(text, encoding="utf-8")
     (folder / JUNIT).write_text(junit.render(figures), encoding="utf-8")
     allure.write(figures, folder / ALLURE)
+    allure.keep_history(folder / ALLURE_REPORT, folder / ALLURE)
     allure.write_config(figures, folder)
     page = folder / DASHBOARD
     page.write_text(dashboard.render(figures, modules, leases), encoding="utf-8")

@@ -25,12 +25,16 @@ KINDS = (ASSERTION, EXCEPTION, INFRASTRUCTURE, TIMEOUT, CRASH)
 
 
 class Failure(NamedTuple):
-    """What failed: its kind, its fingerprint (alike failures share it), and one line of text."""
+    """What failed: its kind, its fingerprint (alike failures share it), and one line of text.
+
+    ``trace`` is the end of what pytest prints of it; alike failures share that too.
+    """
 
     kind: str
     fingerprint: str
     message: str
     phase: str
+    trace: str = ""
 
 
 class Attempt(NamedTuple):
@@ -38,6 +42,8 @@ class Attempt(NamedTuple):
 
     ``started`` is in seconds since 1970, ``position`` counts the tests of the run in the order
     in which they began, ``uses`` names what the test asked for, e.g. ``browser,simulator``.
+    ``setup_s`` and ``teardown_s`` are parts of ``duration_s``; ``attachments`` are paths, a line
+    each.
     """
 
     nodeid: str
@@ -52,6 +58,9 @@ class Attempt(NamedTuple):
     uses: str
     quarantined: bool
     failure: Failure | None
+    setup_s: float = 0.0
+    teardown_s: float = 0.0
+    attachments: str = ""
 
     @property
     def is_bad(self) -> bool:

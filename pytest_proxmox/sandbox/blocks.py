@@ -152,7 +152,7 @@ class Blocks:
 
     def _is_being_taken(self, block: Block) -> bool:
         begun = block.expires - LEASE_S
-        return block.hold is Hold.TAKING and self._calls.clock.now() - begun < TAKING_S
+        return block.hold is Hold.TAKING and abs(self._calls.clock.now() - begun) < TAKING_S
 
     def cover(self, vmid: Vmid) -> None:
         """Take the block of this VMID, unless it is ours.
@@ -354,10 +354,13 @@ class Blocks:
         return left
 
     def _request_rest_s(self, block: Block) -> float:
-        """How long a request for a pool, sent by a process that died, may still be under way."""
+        """How long a request for a pool, sent by a process that died, may still be under way.
+
+        Never longer than requests last: the clock that it was written by may have been ahead.
+        """
         if block.hold is not Hold.TAKING:
             return 0.0
-        return block.expires - LEASE_S + REQUEST_S - self._calls.clock.now()
+        return min(block.expires - LEASE_S + REQUEST_S - self._calls.clock.now(), REQUEST_S)
 
     def _drop_pool(self, poolid: str, *, again: bool = False) -> tuple[bool, list[Leftover]]:
         """Delete a pool: whether it was there, and why it still is."""

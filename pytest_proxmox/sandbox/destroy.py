@@ -95,12 +95,21 @@ class Destroyer:
         pauses = iter(self._patience.pauses)
         while (refusal := self._removal.attempt(lease, trace)) is not None:
             pause_s = next(pauses, None)
-            if pause_s is None or not _worth_another_pass(refusal):
+            if pause_s is None or not self._is_worth_another_pass(refusal, lease):
                 lease = self._identified(lease, trace)
                 return (*trace.leftovers, Leftover(str(lease), str(refusal), remedy(lease)))
             self._clock.sleep(pause_s)
             self._inventory.refresh()
         return self._verify(self._identified(lease, trace), trace)
+
+    def _is_worth_another_pass(self, refusal: Failure, lease: Lease) -> bool:
+        if refusal.code == Code.CLONES_LEFT:
+            return False  # destroy_all comes back when the clones are gone
+        if refusal.code == Code.FORBIDDEN:
+            # a weak token is refused what went while we looked: it was ours by its pool only
+            self._inventory.refresh()
+            return self._inventory.locate(lease.vmid) is None
+        return refusal.kind != Kind.PERMANENT or refusal.code in _AGAIN
 
     def _identified(self, lease: Lease, trace: Trace) -> Lease:
         """The lease with what an app made under it, now that it was seen."""
@@ -143,9 +152,3 @@ def remedy(lease: Lease) -> str:
     """Return the command that frees a lease's guest by hand, run as root on its node."""
     tool, vmid = _TOOL[lease.kind], int(lease.vmid)
     return f"{tool} unlock {vmid}; {tool} stop {vmid}; {tool} destroy {vmid} --purge"
-
-
-def _worth_another_pass(refusal: Failure) -> bool:
-    if refusal.code == Code.CLONES_LEFT:
-        return False  # destroy_all comes back when the clones are gone
-    return refusal.kind != Kind.PERMANENT or refusal.code in _AGAIN

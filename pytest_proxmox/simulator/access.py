@@ -42,6 +42,7 @@ class Access(Permissions):
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._tickets: dict[str, tuple[str, int]] = {}
+        self._csrf_users: dict[str, str] = {}  # of tokens that were found good: they do not expire
         self.judge = Checks(self, state).judge
 
     def ticket(self, userid: str) -> str:
@@ -129,17 +130,24 @@ class Access(Permissions):
         return Auth(token.userid, full.partition("!")[2])
 
     def _check_csrf(self, userid: str, token: str) -> None:
+        if self._csrf_users.get(token) == userid:
+            return
         stamp, _, signature = token.partition(":")
         expected = self._sign(f"{stamp}:{userid}")
         if not hmac.compare_digest(signature.encode(), expected.encode()):
             raise Unauthorized(BAD_CSRF)
+        self._csrf_users[token] = userid
 
 
 def _ticket_of(request: Request, authorization: str) -> str:
     if authorization.startswith("PVEAuthCookie="):
-        return unquote(authorization.partition("=")[2])
+        return _plain(authorization.partition("=")[2])
     for part in request.headers.get("cookie", "").split(";"):
         key, _, value = part.strip().partition("=")
         if key == "PVEAuthCookie":
-            return unquote(value)
+            return _plain(value)
     return ""
+
+
+def _plain(value: str) -> str:
+    return unquote(value) if "%" in value else value

@@ -28,7 +28,7 @@ Answering = Callable[[Request], Answer]
 MAX_BODY: Final = 64 * 1024 * 1024  # an upload larger than this is refused
 MAX_HEAD: Final = 64 * 1024  # bytes of a request line and headers
 MAX_REQUEST: Final = 2 * MAX_BODY  # of everything, so that framing and trailers end too
-RECEIVED: Final = 64 * 1024  # bytes taken at once
+RECEIVED: Final = 16 * 1024  # bytes taken at once: a record of TLS has no more
 HANDSHAKE_S: Final = 20.0  # for a client that opens a connection and does not speak TLS
 IDLE_S: Final = 60.0  # a silent connection is closed; longer than clients pause between two polls
 LINGER_S: Final = 2.0  # how long a client that sends too much may go on before it is cut off
@@ -48,6 +48,11 @@ def _date(second: int) -> bytes:
     day, month = _DAYS[t.tm_wday], _MONTHS[t.tm_mon - 1]
     clock = f"{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02}"
     return f"date: {day}, {t.tm_mday:02} {month} {t.tm_year} {clock} GMT\r\n".encode()
+
+
+@lru_cache(maxsize=256)
+def _lowered(name: bytes) -> str:
+    return name.decode("latin-1").lower()
 
 
 class _Requests:
@@ -98,7 +103,7 @@ class _Requests:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._headers[_lowered(name)] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """The body begins, if there is one."""
@@ -145,7 +150,7 @@ class Connection:
             if not self._aborted.is_set():
                 wire.do_handshake()
             wire.settimeout(IDLE_S)
-            while data := self._socket.recv(RECEIVED):
+            while data := wire.read(RECEIVED):
                 if not self._take(data):
                     self._part()
                     return

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import guests
+from pytest_proxmox.simulator.keys import KeyPattern
 from pytest_proxmox.simulator.schema.catalog import load
 from pytest_proxmox.simulator.schema.property_strings import properties
-from pytest_proxmox.simulator.state import EMPTY, GIB, MIB, Guest, Storage
+from pytest_proxmox.simulator.state import EMPTY, GIB, MIB, Guest, Storage, altered
 from pytest_proxmox.simulator.tasks import TaskDied
 from pytest_proxmox.simulator.volumes import (
     ability,
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
 CREATE: Final = load().method("/nodes/{node}/lxc", "POST")
 DEFAULT_DISK_GIB: Final = "4"
 DEFAULTS: Final = {"arch": "amd64", "memory": 512, "swap": 512}
-MOUNT: Final = re.compile(r"rootfs|mp\d+")
-NET: Final = re.compile(r"net\d+")
-UNUSED: Final = re.compile(r"unused\d+")
+MOUNT: Final = KeyPattern(r"rootfs|mp\d+")
+NET: Final = KeyPattern(r"net\d+")
+UNUSED: Final = KeyPattern(r"unused\d+")
 TAG_SEPARATORS: Final = re.compile(r"[,;\s]+")
 READ_ONLY: Final = ("unprivileged",)
 REQUIRED: Final = ("rootfs",)
@@ -90,9 +91,9 @@ def render(field: str, values: Mapping[str, Any]) -> str:
 
 def mounts(config: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the volumes that a configuration names, ``rootfs`` first, with their options."""
-    for key in sorted(config, key=lambda key: (key != "rootfs", len(key), key)):
-        if MOUNT.fullmatch(key):
-            yield key, parse(key, str(config[key]))
+    found = filter(MOUNT.fullmatch, config)
+    for key in sorted(found, key=lambda key: (key != "rootfs", len(key), key)):
+        yield key, parse(key, str(config[key]))
 
 
 def volids(config: Mapping[str, Any]) -> list[str]:
@@ -353,4 +354,4 @@ def apply_pending(sim: Simulator, guest: Guest) -> Guest:
         return guest
     removed = tuple(guest.pending.get("delete", ()))
     changes = {key: value for key, value in guest.pending.items() if key != "delete"}
-    return replace(guest.with_config(changes, remove=removed), pending=EMPTY)
+    return altered(guest.with_config(changes, remove=removed), pending=EMPTY)

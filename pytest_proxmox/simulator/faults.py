@@ -84,11 +84,11 @@ class Faults(FaultRules):
 
     def is_offline(self, node: str) -> bool:
         """Return whether a node is cut off."""
-        return any(rule.node == node for rule in self.conditions("node-offline"))
+        return bool(self) and any(rule.node == node for rule in self.conditions("node-offline"))
 
     def is_quorate(self) -> bool:
         """Return whether no rule takes the quorum away."""
-        return not any(True for _ in self.conditions("no-quorum"))
+        return not self.conditions("no-quorum")
 
     def is_full(self, storage: str) -> bool:
         """Return whether a storage must look full."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator.quorum import is_quorate
-from pytest_proxmox.simulator.state import EMPTY, Guest, Task, altered
+from pytest_proxmox.simulator.state import EMPTY, Guest, Task
 from pytest_proxmox.simulator.tasks import TaskDied
 from pytest_proxmox.simulator.wire import PveError
 from pytest_proxmox.values import GuestKind
@@ -200,7 +200,7 @@ def complete_clone(sim: Simulator, task: Task, *, lock: str) -> None:
     if target is None or target.lock != lock:
         raise TaskDied(f"clone failed: Lost '{lock}' config lock, aborting.")
     config = target.with_config(target.extra["entries"], remove=("lock",))
-    sim.put_guest(altered(config, extra=EMPTY))
+    sim.put_guest(config, extra=EMPTY)
     pool = task.args["pool"]
     if pool and pool in sim.state.pools:
         sim.state.members[target.vmid] = pool

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pytest_proxmox.errors import InvalidValue
 from pytest_proxmox.simulator import containers, guests
+from pytest_proxmox.simulator.keys import KeyPattern
 from pytest_proxmox.simulator.lists import split
 from pytest_proxmox.simulator.schema.catalog import load
 from pytest_proxmox.simulator.schema.property_strings import properties
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 CREATE: Final = load().method("/nodes/{node}/qemu", "POST")
 DRIVE: Final = re.compile(r"(ide|sata|scsi|virtio)\d+|efidisk0|tpmstate0")
 BUS: Final = re.compile(r"(ide|sata|scsi|virtio)\d+")
-NET: Final = re.compile(r"net\d+")
-UNUSED: Final = re.compile(r"unused\d+")
+NET: Final = KeyPattern(r"net\d+")
+UNUSED: Final = KeyPattern(r"unused\d+")
 CLOUDINIT_DRIVE: Final = re.compile(r"(?:.*/)?vm-\d+-cloudinit(?:\.\w+)?")
 NO_BOOT: Final = " "  # how PVE writes that there is nothing to start from (golden 10 seq 29)
 DEFAULT_MEMORY_MIB: Final = 512

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import containers, guests
-from pytest_proxmox.simulator.state import EMPTY, MIB, Guest, Task, Volume
+from pytest_proxmox.simulator.state import EMPTY, MIB, Guest, Task, Volume, altered
 from pytest_proxmox.simulator.tasks import Begun, TaskDied, Worker
 from pytest_proxmox.simulator.volumes import print_size
 from pytest_proxmox.simulator.wire import PveError
@@ -117,7 +116,7 @@ def begin(sim: Simulator, task: Task) -> Begun:
             sim.drop_guest(guest.vmid)
         raise TaskDied(f"unable to restore CT {guest.vmid} - {died}") from died
     locked = guest.with_config({"lock": "create"})
-    sim.put_guest(replace(locked, extra={"entries": entries}))
+    sim.put_guest(locked, extra={"entries": entries})
     return Begun(0.5 + archive.used / READ_BYTES_PER_S)
 
 
@@ -181,7 +180,7 @@ def finish(sim: Simulator, task: Task) -> tuple[str, ...]:
         config |= _fresh_addresses(sim, config)
     config |= containers.normalize(sim, task.args["config"])
     config |= entries
-    sim.put_guest(replace(guest, config=config, snapshots=EMPTY, pending=EMPTY, extra=EMPTY))
+    sim.put_guest(guest, config=config, snapshots=EMPTY, pending=EMPTY, extra=EMPTY)
     pool = task.args["pool"]
     if pool and pool in sim.state.pools:
         sim.state.members[guest.vmid] = pool
@@ -217,7 +216,7 @@ def abort(sim: Simulator, task: Task) -> tuple[str, ...]:
         if volume is not None:
             sim.volumes.drop(volume)
     if task.args["over"]:
-        sim.put_guest(replace(guest.with_config({}, remove=("lock",)), extra=EMPTY))
+        sim.put_guest(altered(guest.with_config({}, remove=("lock",)), extra=EMPTY))
     else:
         sim.drop_guest(guest.vmid)
     return ()

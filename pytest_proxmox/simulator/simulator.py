@@ -186,10 +186,10 @@ class Simulator:
             populate.arm(self, self.world)
             self.calls.clear()
 
-    def count(self, name: str, *, start: int = 1, step: int = 1) -> int:
-        """Return the next number of a counter that is part of the state."""
+    def count(self, name: str, *, start: int = 1, step: int = 1, least: int = 0) -> int:
+        """Return a counter's next number, not below ``least``; it is part of the state."""
         key = f"counter.{name}"
-        number: int = self.state.settings.get(key, start - step) + step
+        number: int = max(self.state.settings.get(key, start - step) + step, least)
         self.state.settings[key] = number
         return number
 
@@ -228,11 +228,11 @@ class Simulator:
         with self.lock:
             return populate.plant(self, guest)
 
-    def put_guest(self, guest: Guest) -> Guest:
-        """Store a guest, new or changed, and return it; the cluster hears of it later."""
+    def put_guest(self, guest: Guest, **changes: Any) -> Guest:
+        """Store a guest with these changes and return it; the cluster hears of it later."""
         now = self.clock.now()
         self._unheard(guest.vmid, now)
-        changed = altered(guest, changed=now)
+        changed = altered(guest, changed=now, **changes)
         self.state.guests[guest.vmid] = changed
         return changed
 

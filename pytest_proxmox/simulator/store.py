@@ -40,7 +40,7 @@ class Table(dict[K, V], Generic[K, V]):
         before = self.get(key, _ABSENT)
         self._store.note(self._name, key, before)
         self.version += 1
-        super().__setitem__(key, value)
+        dict.__setitem__(self, key, value)
         if self.on_change is not None:
             self.on_change(key, _or_none(before), value)
 

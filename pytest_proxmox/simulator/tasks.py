@@ -72,6 +72,11 @@ def _patience(task: Task) -> float:
     return task.starttime + float(task.args.get("lock_wait_s", LOCK_WAIT_S))
 
 
+def _holds(lock: str, args: Mapping[str, Any]) -> bool:
+    """Return whether a worker holds its lock to its end."""
+    return bool(lock) and "brief" not in args
+
+
 def _last_line(status: str) -> tuple[str, ...]:
     """Return what a worker writes last; one that was killed writes nothing."""
     if status == "OK":
@@ -119,7 +124,7 @@ class Tasks:
         if lock and not keep_lock:
             args = {**args, "brief": True}
         task = self._fork(node, kind, ident, caller, worker or kind, args, lock)
-        if self.holder(lock) is None:
+        if task.holding or self.holder(lock) is None:
             self._begin(task)
         else:
             self._wait_for_lock(altered(task, log=("trying to acquire lock...",)))
@@ -139,7 +144,7 @@ class Tasks:
 
     def _begin(self, task: Task) -> None:
         """Run the first part of a worker now and set when the rest is due."""
-        holding = bool(task.lock) and "brief" not in task.args
+        holding = _holds(task.lock, task.args)
         self._put(task if task.holding == holding else altered(task, holding=holding))
         try:
             begun = self._work(self._worker(task).begin, self._tasks[task.upid])
@@ -199,8 +204,7 @@ class Tasks:
         pid = self._sim.count("pid", start=FIRST_PID, step=3)
         boot = self._sim.state.nodes[node].boot_time
         # a UPID must be new even if two tasks start within the same hundredth of a second
-        pstart = max(int((now - boot) * TICKS_PER_S), self._sim.count("pstart"))
-        self._sim.state.settings["counter.pstart"] = pstart
+        pstart = self._sim.count("pstart", least=int((now - boot) * TICKS_PER_S))
         upid = Upid(NodeName(node), pid, pstart, int(now), kind, ident, caller.name)
         return Task(
             str(upid),
@@ -216,14 +220,15 @@ class Tasks:
             now,
             args,
             lock=lock,
+            holding=_holds(lock, args) and self.holder(lock) is None,
         )
 
     def _put(self, task: Task) -> None:
         self._tasks[task.upid] = task
-        if task.running:
-            self._running[task.upid] = task.due
-        else:
+        if not task.running:
             self._running.pop(task.upid)
+        elif self._running.get(task.upid) != task.due:
+            self._running[task.upid] = task.due
 
     def run_until(self, moment: float) -> None:
         """End every running task that is due by then, the earliest first.

@@ -36,12 +36,14 @@ class Library:
         self._folders = tuple(folders)
         self._lock = threading.Lock()
         self._shelf = _Shelf({}, ())
+        self.edition = 0  # another number with each reading
         self.reload()
 
     def reload(self) -> tuple[Problem, ...]:
         """Read all files again and return those that are no entries; the others are kept."""
         with self._lock:
             self._shelf = _read(self._folders)
+            self.edition += 1
             return self._shelf.problems
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from src_app.db.store import Store
+from src_app.observability.observer import Observer
 from src_app.proxmox.connection import Connection
 from src_app.proxmox.endpoint import ConnectArguments, Endpoint, resolve
 from src_app.proxmox.lifecycle import GuestLife
@@ -49,8 +50,15 @@ def endpoint_of(config: WorkspaceConfig, secret: str) -> Endpoint:
 class Services:
     """What commands work with; the connection is opened at its first use and kept."""
 
-    def __init__(self, workspace: ProjectWorkspace, *, connect: Connect = open_connection) -> None:
+    def __init__(
+        self,
+        workspace: ProjectWorkspace,
+        *,
+        connect: Connect = open_connection,
+        observer: Callable[[], Observer] = Observer,
+    ) -> None:
         self.workspace = workspace
+        self._observer = observer
         self._connect = connect
         self._connection: Connection | None = None
 
@@ -65,22 +73,23 @@ class Services:
         if self._connection is None:
             endpoint = endpoint_of(self.workspace.config, self.workspace.secret())
             self._connection = self._connect(endpoint)
+            self._connection.watch = lambda call: self._observer().call(call)
         return self._connection
 
     @property
     def life(self) -> GuestLife:
         """What changes guests."""
-        return GuestLife(self.connection)
+        return self._observer().watched("life", GuestLife(self.connection))
 
     @property
     def changes(self) -> ChangeService:
         """What does steps, and undoes them."""
-        return ChangeService(self.store, self.life)
+        return self._observer().watched("changes", ChangeService(self.store, self.life))
 
     @property
     def sync(self) -> SyncService:
         """What brings the database up to date."""
-        return SyncService(self.store, self.connection)
+        return self._observer().watched("sync", SyncService(self.store, self.connection))
 
     def forget_connection(self) -> None:
         """Log in anew at the next use: the config has changed."""

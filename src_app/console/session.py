@@ -26,6 +26,7 @@ from src_app.console.registry import (
 from src_app.console.services import Connect, Services, open_connection
 from src_app.console.ui import Ui
 from src_app.domain.errors import AppManagerError, InvalidInput
+from src_app.observability.observer import Observer
 from src_app.proxmox.errors import ProxmoxError, SettingError
 from src_app.workspace import ProjectWorkspace
 from src_app.workspace.errors import NoWorkspace
@@ -51,6 +52,7 @@ class ConsoleSession:
         self.cwd = cwd.absolute()
         self.environ = dict(os.environ if environ is None else environ)
         self.is_over = False
+        self.observer = Observer()  # the registry puts its own in this place
         self.connect = connect
         self._clock = clock or SystemClock()
         self._started = self._clock.monotonic()
@@ -100,7 +102,7 @@ class ConsoleSession:
     def use(self, workspace: ProjectWorkspace) -> None:
         """Work on this workspace from now on."""
         self.leave()
-        self._services = Services(workspace, connect=self.connect)
+        self._services = Services(workspace, connect=self.connect, observer=lambda: self.observer)
         for notice in workspace.notices:
             self.ui.note(notice)
 

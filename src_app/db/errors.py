@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from src_app.domain.errors import ConfigurationError
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
@@ -56,3 +58,9 @@ class ConflictError(RepositoryError):
         self.field = field
         self.text = text
         super().__init__(f"{entity}: {field}: {text}")
+
+
+class DatabaseUnusable(ConfigurationError):
+    """The database that APP_DATABASE_URL names cannot be opened, or is not the manager's."""
+
+    code = "database"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, func, literal, or_, select
+from sqlalchemy import Integer, Row, Select, bindparam, func, literal, or_, select
 
 from src_app.db.models import App, OperationLock, User
 from src_app.db.repositories import RepositoryFactory
@@ -17,6 +17,12 @@ COLUMNS = (
     App.memory_mib, App.disk_gib, App.adopted, App.owner_id, App.config, App.created_at,
     App.updated_at,
 )  # fmt: skip
+APPS = (
+    select(*COLUMNS, User.username.label("owner"), OperationLock.operation_id)
+    .join(User, User.id == App.owner_id)
+    .outerjoin(OperationLock, OperationLock.subject == literal("app:") + App.id)
+)
+SHOWN = tuple(column.name for column in APPS.selected_columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +40,27 @@ def list_apps(
     db: RepositoryFactory, wanted: AppFilter, *, page: int, per_page: int
 ) -> tuple[list[dict[str, Any]], int]:
     """Return one page of apps by name, each with the operation that works on it, and the total."""
-    total = db.session.scalar(_where(select(func.count()).select_from(App), wanted))
-    query = _query(wanted).order_by(App.hostname).offset((page - 1) * per_page).limit(per_page)
-    rows = db.session.execute(query).mappings()
-    return [plain(row) for row in rows], int(total or 0)
+    connection = db.session.connection()
+    some, count = _statements(wanted)
+    skipped = (page - 1) * per_page
+    rows = [plain(row) for row in connection.execute(some, {"skip": skipped, "most": per_page})]
+    if 0 < len(rows) < per_page:
+        return rows, skipped + len(rows)  # the last page tells how many there are
+    return rows, int(connection.scalar(count) or 0)
 
 
 def read_app(db: RepositoryFactory, app_id: str) -> dict[str, Any] | None:
     """Return one app as the list shows it, or None."""
-    row = db.session.execute(_query(AppFilter()).where(App.id == app_id)).mappings().first()
+    row = db.session.connection().execute(APPS.where(App.id == app_id)).first()
     return None if row is None else plain(row)
 
 
-def _query(wanted: AppFilter) -> Select[Any]:
-    lock = OperationLock.operation_id.label("operation_id")
-    joined = select(*COLUMNS, User.username.label("owner"), lock).join(
-        User, User.id == App.owner_id
-    )
-    joined = joined.outerjoin(OperationLock, OperationLock.subject == literal("app:") + App.id)
-    return _where(joined, wanted)
+@lru_cache(maxsize=256)
+def _statements(wanted: AppFilter) -> tuple[Select[Any], Select[Any]]:
+    """Return what reads a page, and what counts; to build them takes longer than to run them."""
+    some = _where(APPS, wanted).order_by(App.hostname)
+    some = some.offset(bindparam("skip", type_=Integer)).limit(bindparam("most", type_=Integer))
+    return some, _where(select(func.count()).select_from(App), wanted)
 
 
 def _where(query: Select[Any], wanted: AppFilter) -> Select[Any]:
@@ -73,9 +81,9 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+def plain(row: Row[Any]) -> dict[str, Any]:
     """Return a row with what its config holds for pages, times as text."""
-    found = dict(row)
+    found = dict(zip(SHOWN, row, strict=True))
     config = found.pop("config") or {}
     for name in ("port", "icon", "category", "previous_version"):
         found[name] = config.get(name)

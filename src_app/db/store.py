@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
+from src_app.db.changes import Changes
 from src_app.db.engine import WRITES, make_engine, make_sessions, migrate
 from src_app.db.repositories import Health, RepositoryFactory
 
@@ -18,6 +19,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url)
+        self.changes = Changes(self.engine)
         self._sessions = make_sessions(self.engine)
 
     @property
@@ -48,6 +50,11 @@ class Store:
         """Return what ``work`` reads, from a worker thread."""
         return await asyncio.to_thread(self.read, work)
 
+    async def amark(self) -> Hashable | None:
+        """Return a mark of what is committed: while it is the same, every row is."""
+        mark = self.changes.mark
+        return mark() if self.changes.is_instant else await asyncio.to_thread(mark)
+
     def health(self) -> Health:
         """Return whether the database answers and has all tables."""
         with self._sessions() as session:
@@ -55,4 +62,5 @@ class Store:
 
     def close(self) -> None:
         """Give all connections back."""
+        self.changes.close()
         self.engine.dispose()

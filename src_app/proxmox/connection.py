@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import ssl
 import threading
+import time
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -44,6 +46,23 @@ _LOGIN_STATUS = re.compile(r"code: (\d{3})$")
 Opener = Callable[..., Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as it went; ``error`` is the name of what it raised, empty for none."""
+
+    verb: str
+    path: str
+    duration_s: float
+    error: str = ""
+
+
+Watch = Callable[[Call], None]
+
+
+def unwatched(_: Call) -> None:
+    """Look at no request."""
+
+
 class Connection:
     """One login at one Proxmox, usable from several threads.
 
@@ -57,10 +76,12 @@ class Connection:
         *,
         options: Mapping[str, Any] | None = None,
         opener: Opener = ProxmoxAPI,
+        watch: Watch = unwatched,
     ) -> None:
         self.endpoint = endpoint
         self._options = dict(options or {})
         self._opener = opener
+        self.watch = watch  # is told of each request
         self._lock = threading.Lock()
         self._api: Any = None
         self._generation = 0
@@ -96,6 +117,16 @@ class Connection:
         return self._request("delete", path, params)
 
     def _request(self, verb: str, path: str, params: Mapping[str, Any]) -> Any:
+        begun, error = time.monotonic(), ""
+        try:
+            return self._answered(verb, path, params)
+        except ProxmoxError as exc:
+            error = type(exc).__name__
+            raise
+        finally:
+            self.watch(Call(verb, path, time.monotonic() - begun, error))
+
+    def _answered(self, verb: str, path: str, params: Mapping[str, Any]) -> Any:
         wire = {
             key: int(value) if value is True or value is False else value
             for key, value in params.items()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from src_app.clock import Clock, SystemClock
-from src_app.proxmox.connection import Connection
+from src_app.proxmox.connection import Connection, Watch, unwatched
 from src_app.proxmox.endpoint import ConnectArguments, resolve
 from src_app.proxmox.errors import (
     LoginRefused,
@@ -43,10 +43,12 @@ class Session:
         environ: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         claims: Claims | None = None,
+        watch: Watch = unwatched,
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self._clock = SystemClock() if clock is None else clock
         self._claims = Claims() if claims is None else claims
+        self._watch_calls = watch
         self._connection: Connection | None = None
 
     def connect(
@@ -75,7 +77,9 @@ class Session:
         arguments = ConnectArguments(
             host, user, password, verify_ssl, port, token_name, token_value
         )
-        connection = Connection(resolve(arguments, self._environ), options=options)
+        connection = Connection(
+            resolve(arguments, self._environ), options=options, watch=self._watch_calls
+        )
         connection.open()
         self._connection = connection
 

@@ -129,6 +129,7 @@ class Apps:
             "catalog_id": entry.id,
             "name": entry.name,
             "hostname": hostname,
+            "latest_version": entry.latest.version,
             "status": "deploying",
             **resources,
             "config": {"port": entry.port, "icon": entry.icon, "category": entry.category},

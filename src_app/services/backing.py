@@ -48,7 +48,7 @@ def marker(work: Work) -> str:
 async def choose_storage(work: Work) -> None:
     """Plan the storage: the one asked for, else the roomiest for backups."""
     service, node = await work.proxmox(), work.plan["old"]["node"]
-    wanted = work.plan.get("backup_storage") or work.context.config.backup_storage
+    wanted = work.plan.get("backup_storage") or await work.preference("backup_storage")
     storage = wanted or await service.get_best_storage(node, "backup")
     await work.save(backup_storage=storage)
     await _change(work, storage=storage)

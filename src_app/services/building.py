@@ -71,9 +71,9 @@ def version_of(entry: CatalogEntry, wanted: str) -> Version:
 
 async def choose_place(work: Work) -> None:
     """Plan the node and the storage: the ones asked for, else the roomiest."""
-    service, config = await work.proxmox(), work.context.config
+    service = await work.proxmox()
     node = work.plan.get("node") or await service.get_best_node()
-    storage = work.plan.get("storage") or config.storage
+    storage = work.plan.get("storage") or await work.preference("storage")
     await work.save(node=node, storage=storage or await service.get_best_storage(node))
 
 
@@ -84,7 +84,8 @@ async def fetch_image(work: Work) -> None:
         await work.save(template=version.template)
         return
     service, node = await work.proxmox(), work.plan["node"]
-    storage = work.context.config.image_storage or await service.get_best_storage(node, "vztmpl")
+    wanted = await work.preference("image_storage")
+    storage = wanted or await service.get_best_storage(node, "vztmpl")
     volid = await service.pull_image(node, storage, version.image, image_file(version.image))
     await work.save(template=volid)
 
@@ -162,16 +163,16 @@ async def remove_guest(
         await work.note(f"Guest {vmid} is not ours and was left as it is")
 
 
-def container_options(work: Work, *, environment: dict[str, str]) -> dict[str, Any]:
+async def container_options(work: Work, *, environment: dict[str, str]) -> dict[str, Any]:
     """Return Proxmox's own parameters for an app's container, without its data volume."""
-    config = work.context.config
+    bridge, pool = await work.preference("bridge"), await work.preference("pool")
     options: dict[str, Any] = {
-        "net0": f"name=eth0,bridge={config.bridge},ip=dhcp",
+        "net0": f"name=eth0,bridge={bridge},ip=dhcp",
         "onboot": True,
         "tags": "app-manager",
     }
-    if config.pool:
-        options["pool"] = config.pool
+    if pool:
+        options["pool"] = pool
     if environment:
         options["env"] = "\0".join(f"{key}={value}" for key, value in environment.items())
     return options
@@ -218,9 +219,10 @@ async def await_address(work: Work, node: str, vmid: int) -> str:
     end, pause_s = clock.monotonic() + ADDRESS_TIMEOUT_S, FIRST_PAUSE_S
     while (address := await service.get_address(node, vmid)) is None:
         if clock.monotonic() >= end:
+            bridge = await work.preference("bridge")
             raise AppOperationError(
                 f"Container {vmid} has no address after {ADDRESS_TIMEOUT_S:g} s; "
-                f"is there a DHCP server on bridge {work.context.config.bridge}?"
+                f"is there a DHCP server on bridge {bridge}?"
             )
         await clock.pause(pause_s)
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)

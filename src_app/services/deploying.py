@@ -41,7 +41,7 @@ async def create(work: Work) -> None:
     entry = building.entry_of(work, app.catalog_id)
     storage = work.plan["storage"]
     environment = sealing.opened(work.context.cipher, app.environment)
-    options = building.container_options(work, environment=environment)
+    options = await building.container_options(work, environment=environment)
     options |= building.data_volume(entry, storage)
 
     async def make(service: ProxmoxService, vmid: int) -> object:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import httpx2
 
+from src_app.services.appclient import app_client
+
 TIMEOUT_S = 5.0
 
 
@@ -25,7 +27,7 @@ class Prober:
         host = f"[{address}]" if ":" in address else address
         url = f"http://{host}:{port}{path}"
         try:
-            async with httpx2.AsyncClient(trust_env=False, timeout=TIMEOUT_S) as client:
+            async with app_client(TIMEOUT_S) as client:
                 answer = await client.get(url)
         except httpx2.HTTPError as exc:
             return Health(ok=False, text=f"GET {path}: {type(exc).__name__}")

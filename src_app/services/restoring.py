@@ -33,7 +33,7 @@ async def place(work: Work) -> None:
     online = [str(n["node"]) for n in await service.get_nodes() if n.get("status") == "online"]
     if node not in online:
         node = await service.get_best_node()  # the archive may lie on a shared storage
-    storage = work.plan.get("storage") or work.context.config.storage
+    storage = work.plan.get("storage") or await work.preference("storage")
     storage = storage or await service.get_best_storage(str(node))
     nonce = backup.app_facts.get("nonce") or Claim.new(str(node), 100).nonce
     await work.save(node=node, storage=storage, nonce=nonce)

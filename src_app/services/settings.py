@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -33,11 +34,20 @@ def _text(text: str) -> str:
     return text
 
 
+def _name(text: str) -> str:
+    if text and not _NAME.fullmatch(text):
+        raise ValueError("must be a name: letters, digits, dots, hyphens and underscores")
+    return text
+
+
 def _rule(text: str) -> str:
     try:
         return Rule.parse(text).text
     except InvalidInput as exc:
         raise ValueError(exc.fields["rule"]) from exc
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,12 @@ SETTINGS: Mapping[str, Setting] = {
     "keep_daily": Setting("auto", "7", _count),
     "keep_weekly": Setting("auto", "4", _count),
     "keep_monthly": Setting("auto", "0", _count),
+    # What is empty here is as the environment says; ``Work.preference`` reads them.
+    "bridge": Setting("network", "", _name),
+    "storage": Setting("resources", "", _name),
+    "backup_storage": Setting("resources", "", _name),
+    "image_storage": Setting("resources", "", _name),
+    "pool": Setting("resources", "", _name),
     "proxmox_host": Setting("proxmox", "", _text, variable="PROXMOX_HOST"),
     "proxmox_port": Setting("proxmox", "", _text, variable="PROXMOX_PORT"),
     "proxmox_user": Setting("proxmox", "", _text, variable="PROXMOX_USER"),

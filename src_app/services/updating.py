@@ -18,7 +18,7 @@ async def place(work: Work) -> None:
     """Plan the storage of the new container, and whether there is data to take over."""
     service, old = await work.proxmox(), work.plan["old"]
     config = await service.get_lxc_config(old["node"], old["vmid"])
-    wanted = work.context.config.storage
+    wanted = await work.preference("storage")
     storage = wanted or str(config["rootfs"]).partition(":")[0]
     await work.save(node=old["node"], storage=storage, data=DATA in config)
 
@@ -27,7 +27,7 @@ async def create(work: Work) -> None:
     """Make the container of the new version, without data, once."""
     app = await building.app_of(work)
     environment = sealing.opened(work.context.cipher, app.environment)
-    options = building.container_options(work, environment=environment)
+    options = await building.container_options(work, environment=environment)
     sealed = app.sealed_root_password
 
     async def make(service: ProxmoxService, vmid: int) -> object:

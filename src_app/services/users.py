@@ -25,6 +25,7 @@ from src_app.domain.errors import (
 from src_app.security import passwords
 from src_app.security.passwords import Passwords
 from src_app.security.tokens import Identity, Tokens
+from src_app.services.admission import Admission
 
 USERNAME = re.compile(r"[a-z0-9_-]{3,50}")
 USERNAME_RULE = "must be 3 to 50 of a-z, 0-9, _ and -"
@@ -52,6 +53,7 @@ class Users:
         self._config = config
         self._passwords = hasher
         self.tokens = Tokens(config.secret_key, lifetime=timedelta(seconds=config.access_token_s))
+        self.admission = Admission(store, self.tokens)
 
     def is_first_run(self) -> bool:
         """Tell whether nobody has registered yet."""

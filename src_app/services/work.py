@@ -50,6 +50,11 @@ class Work:
         """What went wrong, as far as something did."""
         return self.plan.get("error")
 
+    async def preference(self, name: str) -> str:
+        """Return what an admin set, else what this process was told; "" stands for neither."""
+        row = await self.db(lambda db: db.settings.find_by_id(name))
+        return (row.value if row else None) or str(getattr(self.context.config, name))
+
     async def proxmox(self) -> ProxmoxService:
         """Return the connected service."""
         return await self.context.link.service()

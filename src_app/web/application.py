@@ -11,7 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 
 from src_app.services.manager import Manager
-from src_app.web import problems, view
+from src_app.web import pages, problems, view
 from src_app.web.api import (
     administration,
     apps,
@@ -23,10 +23,10 @@ from src_app.web.api import (
     system,
 )
 from src_app.web.problems import Problem
+from src_app.web.rendered import Rendered
 from src_app.web.shield import Shield
 
 API = "/api/v1"
-VERSION = "1.0.0"
 # The fixed paths below /apps come before /apps/{id}.
 MODULES = (auth, catalog, operations, system, administration, monitoring, backups, apps)
 
@@ -42,17 +42,19 @@ def create_app(manager: Manager) -> FastAPI:
 
     app = FastAPI(
         title="App manager",
-        version=VERSION,
+        version=system.VERSION,
         lifespan=lifespan,
         openapi_url=f"{API}/openapi.json",
         docs_url=None,
         redoc_url=None,
     )
     app.state.manager = manager
+    app.state.rendered = Rendered(manager.store)
     problems.install(app)
     for module in MODULES:
         app.include_router(module.router, prefix=API)
     app.include_router(view.router)
+    pages.install(app)
     app.add_middleware(Shield, max_body_bytes=manager.config.max_body_bytes)
     if manager.config.cors_origins:
         app.add_middleware(

@@ -7,13 +7,14 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from src_app.db import errors as rows
 from src_app.domain import errors as domain
 from src_app.proxmox.errors import ProxmoxError, Unreachable
+from src_app.web import pages
 
 MEDIA_TYPE = "application/problem+json"
 TITLES: Mapping[int, str] = {
@@ -129,8 +130,10 @@ async def _invalid(_request: Request, exc: Exception) -> JSONResponse:
     return problem(422, told, code="invalid", fields=fields)
 
 
-async def _http(_request: Request, exc: Exception) -> JSONResponse:
+async def _http(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
+    if exc.status_code == 404 and pages.wants_page(request):
+        return FileResponse(pages.DOCUMENT, 404)
     if exc.status_code == 400:  # FastAPI's word for a body that is no text at all
         return problem(422, str(exc.detail), code="invalid", fields={"body": str(exc.detail)})
     code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(

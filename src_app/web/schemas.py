@@ -159,13 +159,14 @@ class AppPage(BaseModel):
 
 
 class OperationOut(BaseModel):
-    """Something that takes a while: its progress, its log, and how it ended."""
+    """Something that takes a while: its steps, its progress, its log, and how it ended."""
 
     id: str
     kind: str
     status: str
     percent: int
     step: str
+    steps: list[str]
     log: list[str]
     error: str | None
     app_id: str | None

@@ -10,20 +10,24 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import websockets
 from fastapi import APIRouter, Request, WebSocket
 from fastapi.responses import Response, StreamingResponse
+from starlette.types import Scope
 from starlette.websockets import WebSocketDisconnect
 
 from src_app.db.models import App
+from src_app.services.appclient import app_client
 from src_app.services.manager import Manager
 from src_app.web.problems import problem
 
 router = APIRouter(include_in_schema=False)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 TIMEOUT_S = 60.0
+PARTS_BEFORE = 5  # slashes of /apps/{id}/view/~{ticket}/ before what is the app's own
 LARGEST_MESSAGE = 16 * 1024 * 1024
 HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding"
@@ -39,7 +43,7 @@ SANDBOX = "sandbox allow-scripts allow-forms allow-popups allow-modals allow-dow
 
 
 @router.api_route("/apps/{app_id}/view/~{ticket}/{path:path}", methods=METHODS)
-async def view(app_id: str, ticket: str, path: str, request: Request) -> Response:
+async def view(app_id: str, ticket: str, request: Request) -> Response:
     """Pass a request on to the app, and its answer back without what forbids framing."""
     manager: Manager = request.app.state.manager
     app = await _app(manager, app_id, ticket)
@@ -47,28 +51,39 @@ async def view(app_id: str, ticket: str, path: str, request: Request) -> Respons
         return problem(403, "The ticket is not good for this app; open it anew", code="not_allowed")
     if app.address is None or app.status != "running":
         return problem(503, f"The app does not run: it is {app.status}", code="not_running")
-    client = httpx2.AsyncClient(trust_env=False, timeout=TIMEOUT_S)
+    client = app_client(TIMEOUT_S)
     prefix = f"/apps/{app_id}/view/~{ticket}"
     try:
-        answer = await client.send(_passed_on(client, app, path, prefix, request), stream=True)
+        answer = await client.send(_passed_on(client, app, prefix, request), stream=True)
     except httpx2.HTTPError as exc:
         await client.aclose()
         return problem(502, f"The app does not answer: {type(exc).__name__}", code="app_away")
     return StreamingResponse(
-        _body(client, answer), answer.status_code, headers=_headers(answer, prefix)
+        _body(client, answer), answer.status_code, headers=_headers(answer, prefix, _host(app))
     )
 
 
 def _passed_on(
-    client: httpx2.AsyncClient, app: App, path: str, prefix: str, request: Request
+    client: httpx2.AsyncClient, app: App, prefix: str, request: Request
 ) -> httpx2.Request:
-    headers = {name: value for name, value in request.headers.items() if name not in NOT_FORWARDED}
-    headers |= {"x-forwarded-prefix": prefix, "x-forwarded-proto": request.url.scheme}
-    query = f"?{request.url.query}" if request.url.query else ""
-    url = f"http://{_host(app)}/{path}{query}"
-    has_body = request.method in ("POST", "PUT", "PATCH", "DELETE")
+    headers = [
+        (name, value) for name, value in request.headers.items() if name not in NOT_FORWARDED
+    ]
+    headers += [("x-forwarded-prefix", prefix), ("x-forwarded-proto", request.url.scheme)]
+    url = f"http://{_host(app)}{_target(request.scope)}"
+    has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
+    if "content-length" in request.headers:
+        headers.append(("content-length", request.headers["content-length"]))
     content = request.stream() if has_body else None
     return client.build_request(request.method, url, headers=headers, content=content)
+
+
+def _target(scope: Scope) -> str:
+    """Return what the browser asked the app for, spelled as it did: ``%2F`` is no ``/``."""
+    query = scope["query_string"]
+    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode("ascii")
+    rest = raw.partition(b"?")[0].split(b"/", PARTS_BEFORE)[PARTS_BEFORE]
+    return "/" + (rest + (b"?" + query if query else b"")).decode("latin-1")
 
 
 def _host(app: App) -> str:
@@ -76,14 +91,15 @@ def _host(app: App) -> str:
     return f"{address}:{app.config['port']}"
 
 
-def _headers(answer: httpx2.Response, prefix: str) -> dict[str, str]:
+def _headers(answer: httpx2.Response, prefix: str, host: str) -> dict[str, str]:
     found = {
         name: value
         for name, value in answer.headers.items()
         if name.lower() not in HOP_BY_HOP | FRAMING
     }
-    if found.get("location", "").startswith("/"):
-        found["location"] = prefix + found["location"]
+    where = found.get("location", "").removeprefix(f"http://{host}")
+    if where.startswith("/"):
+        found["location"] = prefix + where
     return {**found, "content-security-policy": SANDBOX, "x-content-type-options": "nosniff"}
 
 
@@ -103,15 +119,14 @@ async def _app(manager: Manager, app_id: str, ticket: str) -> App | None:
 
 
 @router.websocket("/apps/{app_id}/view/~{ticket}/{path:path}")
-async def view_socket(socket: WebSocket, app_id: str, ticket: str, path: str) -> None:
+async def view_socket(socket: WebSocket, app_id: str, ticket: str) -> None:
     """Carry a websocket's messages both ways."""
     manager: Manager = socket.app.state.manager
     app = await _app(manager, app_id, ticket)
     if app is None or app.address is None:
         await socket.close(1008)
         return
-    query = f"?{socket.url.query}" if socket.url.query else ""
-    url = f"ws://{_host(app)}/{path}{query}"
+    url = f"ws://{_host(app)}{_target(socket.scope)}"
     protocols = [websockets.Subprotocol(name) for name in socket.scope.get("subprotocols", [])]
     try:
         async with websockets.connect(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import httpx2
 import jwt
 import pytest
 from starlette.testclient import TestClient
@@ -167,6 +168,39 @@ def test_answers_carry_careful_headers_and_no_cors(client: TestClient) -> None:
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] == "no-store"
     assert "access-control-allow-origin" not in answer.headers
+
+
+def _preflight(client: TestClient, origin: str) -> httpx2.Response:
+    asking = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
+    return client.options("/api/v1/apps", headers=asking)
+
+
+def test_no_page_of_another_origin_may_ask_unless_it_is_named(
+    configuration: Configuration, environment: dict[str, str], client: TestClient
+) -> None:
+    named = "https://console.example"
+    assert "access-control-allow-origin" not in _preflight(client, named).headers
+    told = replace(configuration, cors_origins=(named,))
+    with TestClient(create_app(Manager.build(told, environment, hasher=CHEAP))) as open_one:
+        assert _preflight(open_one, named).headers["access-control-allow-origin"] == named
+        refused = _preflight(open_one, "https://evil.example")
+        assert "access-control-allow-origin" not in refused.headers
+        for path, status in (("apps/health", 200), ("apps", 401)):
+            answer = open_one.get(f"/api/v1/{path}", headers={"Origin": named})
+            assert answer.status_code == status
+            assert answer.headers["access-control-allow-origin"] == named
+            assert "access-control-allow-credentials" not in answer.headers
+
+
+def test_limit_of_a_body_is_a_setting(
+    configuration: Configuration, environment: dict[str, str]
+) -> None:
+    told = replace(configuration, max_body_bytes=200)
+    with TestClient(create_app(Manager.build(told, environment, hasher=CHEAP))) as client:
+        body = {"username": "anna", "password": "x" * 300}
+        answer = Caller(client).expect(413, "/auth/register", **body)
+        assert "200 bytes" in answer["detail"]
+        Caller(client).post("/auth/register", username="anna", password=PASSWORD)
 
 
 def test_large_body_is_refused(owner: Caller, manager: Manager) -> None:

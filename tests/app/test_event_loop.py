@@ -24,7 +24,7 @@ LONGEST_S = 0.05
 ROUNDS = 3  # a machine that is too busy makes each instruction dearer: the best counts
 
 
-def test_nothing_holds_the_loop_while_an_app_is_deployed(
+def test_nothing_holds_the_loop_while_an_app_is_deployed_and_shown(
     owner: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[tuple[float, str]] = []
@@ -39,7 +39,8 @@ def test_nothing_holds_the_loop_while_an_app_is_deployed(
     longest: list[tuple[float, str]] = []
     for number in range(ROUNDS):
         held.clear()
-        owner.deploy("nginx", f"site{number}")
+        app = owner.deploy("nginx", f"site{number}")
+        owner.client.get(owner.post(f"/apps/{app['id']}/view")["url"]).raise_for_status()
         assert len(held) > 50
         longest.append(max(held))
     assert min(longest)[0] < LONGEST_S, longest

@@ -1,12 +1,14 @@
 """Killed at any moment, the next process ends what was begun: nothing is lost, nothing is left.
 
-``KILL_MOMENTS=all`` tries every moment; without it a spread of them.
+``KILL_MOMENTS=all`` tries every moment, a number so many of each kind; without it a few. With
+``KILL_AGAIN=SEED`` the process that goes on is killed as well, at a random moment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -133,18 +135,31 @@ def test_killed_process_is_finished_by_the_next(yard: Yard, kind: str) -> None:
     yard.ask(KINDS[kind])
     total = killing.run(yard.config, yard.environ)
     assert total is not None
-    moments = range(total)
-    if os.environ.get("KILL_MOMENTS") != "all":
-        step = max(1, total // SPREAD)
-        moments = range(len(kind) % step, total, step)
+    moments = _moments(kind, total)
+    again = random.Random(os.environ.get("KILL_AGAIN"))
+    kills = 0
     for moment in moments:
         yard.put_back()
         number = yard.ask(KINDS[kind])
         assert killing.run(yard.config, yard.environ, moment) is None, moment
-        killing.run(yard.config, yard.environ)
+        kills += 1
         where = f"{kind}, killed at moment {moment} of {total}"
+        if "KILL_AGAIN" in os.environ:
+            second = again.randrange(total)
+            where += f", and at moment {second} of the next process"
+            kills += killing.run(yard.config, yard.environ, second) is None
+        killing.run(yard.config, yard.environ)
         _check(yard, number, where)
-    print(f"{kind}: killed at {len(moments)} of {total} moments")
+    print(f"{kind}: {kills} kills, at {len(moments)} of {total} moments")
+
+
+def _moments(kind: str, total: int) -> range:
+    """Return the moments to try, spread over all; each kind begins with another one."""
+    wanted = os.environ.get("KILL_MOMENTS", str(SPREAD))
+    if wanted == "all":
+        return range(total)
+    step = max(1, total // int(wanted))
+    return range(len(kind) % step, total, step)
 
 
 def _check(yard: Yard, number: str, where: str) -> None:

@@ -127,3 +127,42 @@ def test_each_role_passes_where_it_may_and_nowhere_else(
         else:
             assert answer.status_code == refused, f"{who} {route}: {answer.text}"
             assert answer.headers["content-type"] == "application/problem+json"
+
+
+# What makes each request to somebody's own thing a valid one.
+BODIES: dict[str, dict[str, object]] = {
+    "POST /apps/{app_id}/actions": {"action": "stop"},
+    "POST /apps/{app_id}/clone": {"new_hostname": "stolen"},
+    "PUT /apps/{app_id}/config": {"cpu_cores": 2},
+    "POST /apps/{app_id}/backups/prune": {"keep_last": 1},
+    "POST /backups/{backup_id}/restore": {"overwrite": True},
+    "PATCH /backups/{backup_id}": {"notes": "mine"},
+}
+OWN = ("{app_id}", "{backup_id}", "{operation_id}")
+
+
+def test_what_is_somebody_elses_looks_like_none_on_every_route(
+    owner: Caller, admin: Caller, register: Callable[[str], Caller]
+) -> None:
+    app = owner.deploy()
+    made = owner.done(owner.post(f"/apps/{app['id']}/backups"))
+    ids = {
+        "{app_id}": app["id"],
+        "{backup_id}": str(made["backup_id"]),
+        "{operation_id}": made["id"],
+    }
+    before = (owner.get("/apps"), owner.get("/backups"))
+    thief = register("thief")
+    tried = 0
+    for route in (route for route in MATRIX if any(name in route for name in OWN)):
+        method, _, path = route.partition(" ")
+        for name, value in ids.items():
+            path = path.replace(name, value)
+        path = path.replace("{command}", "status")
+        body = {"json": BODIES.get(route, {})} if method in ("POST", "PUT", "PATCH") else {}
+        answer = thief.call(method, path, 404, **body)
+        assert answer["code"].endswith("not_found"), route
+        tried += 1
+    assert tried == 25
+    assert (owner.get("/apps"), owner.get("/backups")) == before
+    assert admin.get(f"/apps/{app['id']}") == owner.get(f"/apps/{app['id']}")

@@ -20,6 +20,13 @@ LOADED = (proxmoxer, pytest_proxmox)
 ALONE = ("-p", "no:randomly", "-p", "no:schemathesis")
 WITHOUT_BROWSER = ("-p", "no:playwright", "-p", "no:allure_pytest")
 
+# The environment of a run in a process of its own that loads what the extra `flaky` and xdist
+# bring, under the names they are installed by; all that is installed here takes seconds to load.
+FEW_PLUGINS = {
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTEST_ADDOPTS": "-p xdist -p asyncio -p rerunfailures -p proxmox",
+}
+
 INI = """\
 [pytest]
 asyncio_mode = strict

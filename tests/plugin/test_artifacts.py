@@ -86,8 +86,9 @@ def _texts(folder: Path) -> dict[str, str]:
 def test_each_attempt_keeps_its_own_and_no_secret(demo: Project) -> None:
     demo.write("test_it.py", FLAKY)
     result = demo.run_browser(
-        "--rerun-new", "--tracing=retain-on-failure", "--alluredir=allure", "--auth-debug"
-    )
+        "--rerun-new", "--tracing=retain-on-failure", "--alluredir=allure", "--auth-debug",
+        "--proxmox-report=out",
+    )  # fmt: skip
     outcomes = result.parseoutcomes()
     assert (outcomes.get("passed"), outcomes.get("rerun")) == (5, 2)
     assert "failed" not in outcomes
@@ -98,16 +99,17 @@ def test_each_attempt_keeps_its_own_and_no_secret(demo: Project) -> None:
         assert names >= {"proxmox-calls.log", "trace.zip"}
         assert f"error: attempt {attempt}\n" in (folder / "page-1.console.log").read_text()
         assert "GET /version" in (folder / "proxmox-calls.log").read_text()
-    texts = _texts(demo.path / "test-results")
+    texts = _texts(demo.path / "test-results") | _texts(demo.path / "out")
     assert texts
     assert not [name for name, text in texts.items() if SECRET in text]
-    attached = [
-        attachment["name"]
-        for path in (demo.path / "allure").glob("*-result.json")
-        for attachment in json.loads(path.read_text()).get("attachments", ())
-    ]
-    assert attached.count("page-1.png") == 2
-    assert attached.count("trace.zip") == 2
+    for folder in (demo.path / "allure", demo.path / "out" / "allure-results"):
+        attached = [
+            attachment["name"]
+            for path in folder.glob("*-result.json")
+            for attachment in json.loads(path.read_text()).get("attachments", ())
+        ]
+        assert attached.count("page-1.png") == 2
+        assert attached.count("trace.zip") == 2
     result.stdout.fnmatch_lines(["*fixed wait at *test_it.py:* in test_fails_twice: 3 times*"])
     result.stdout.fnmatch_lines(["*login by hand at *test_it.py:* in *test_logs_in_by_hand*"])
     result.stdout.fnmatch_lines(["*ok *API healthy*"])

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from tests.house.source import ROOT
+from tests.plugin.conftest import FEW_PLUGINS
 
 TEMPLATES = ROOT / "docs" / "ci"
 FETCHERS = ("pip", "npx", "playwright")
@@ -64,7 +65,8 @@ def environ(tmp_path: Path) -> dict[str, str]:
         (tools / name).chmod(0o755)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PROXMOX_"))}
     path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), kept["PATH"]])
-    return {**kept, "PATH": path, "FLAKY_HISTORY_URL": "history/history.sqlite"}
+    own = {**kept, **FEW_PLUGINS, "PATH": path, "FLAKY_HISTORY_URL": "history/history.sqlite"}
+    return {**own, "PYTEST_ADDOPTS": f"{own['PYTEST_ADDOPTS']} -p pytest_cov"}
 
 
 def test_every_line_of_the_templates_runs(tmp_path: Path, environ: dict[str, str]) -> None:

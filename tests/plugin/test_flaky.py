@@ -169,6 +169,33 @@ def test_an_expired_entry_protects_nothing_and_is_named(project: Project) -> Non
     result.stdout.fnmatch_lines(["quarantine expired: test_it.py::test_bad (q.toml, entry 1*"])
 
 
+def test_an_entry_that_is_needed_no_more_is_named(project: Project, how: tuple[str, ...]) -> None:
+    project.write("quarantine.toml", ENTRY.format("test_was_bad", "2999-01-31"))
+    project.write("test_it.py", "def test_was_bad(): pass\ndef test_other(): pass\n")
+    path = project.path / "h.sqlite"
+    with History.open(Place(path)) as history:
+        for n in range(12):  # broken, and repaired after the third run
+            bad = Failure("assertion", "f", "m", "call") if n < 3 else None
+            history.begin(RunFacts(f"r{n}", project.path.name, n, f"c{n}", "", "", 0, "no", {}))
+            history.add(
+                [Attempt("test_it.py::test_was_bad", 0, "failed" if bad else "passed", True, n,
+                         0.1, "", 0, "", "", bad is not None, bad)]
+            )  # fmt: skip
+            history.end(RunEnd(n, 0, True, {}))
+    result = project.run("--flaky-history", str(path), *how)
+    result.stdout.fnmatch_lines(
+        ["quarantine no longer needed: test_it.py::test_was_bad has passed 10 times in a row (*"]
+    )
+    result.stdout.no_fnmatch_line("*of no test on record*")
+
+
+def test_an_entry_of_no_test_is_named(project: Project) -> None:
+    project.write("quarantine.toml", ENTRY.format("test_gone", "2999-01-31"))
+    project.write("test_it.py", "def test_it(): pass\n")
+    result = project.run()
+    result.stdout.fnmatch_lines(["quarantine of no test on record: test_it.py::test_gone (*"])
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -265,3 +292,23 @@ def test_an_option_of_no_use_ends_the_run(project: Project, option: str, said: s
     result = project.run(option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([said])
+
+
+def test_a_failure_is_kept_with_its_trace_its_files_and_no_secret(
+    project: Project, how: tuple[str, ...]
+) -> None:
+    project.write(
+        "test_it.py",
+        "def test_it(record_property, tmp_path):\n"
+        "    path = tmp_path / 'state.txt'\n    path.write_text('what was there')\n"
+        "    record_property('attachment', str(path))\n"
+        "    assert 'password=hush-hush' == 1  # this line\n",
+    )
+    project.run("--proxmox-report=out", *how)
+    [attempt] = _attempts(project)
+    assert attempt.failure is not None
+    assert "# this line" in attempt.failure.trace
+    assert "hush-hush" not in attempt.failure.trace
+    assert 0 < attempt.setup_s + attempt.teardown_s <= attempt.duration_s
+    [copy] = (project.path / "out" / "allure-results").glob("*-attachment-1.txt")
+    assert copy.read_text() == "what was there"

@@ -12,6 +12,9 @@ import pytest
 
 from pytest_proxmox.flaky.connection import Place
 from pytest_proxmox.flaky.history import History
+from pytest_proxmox.flaky.verdicts import FLAKY
+from pytest_proxmox.report.events import Attempt, RunEnd, RunFacts
+from tests.plugin.conftest import FEW_PLUGINS
 
 SUITE = '''
 import pytest
@@ -32,6 +35,7 @@ def test_pass(): pass
 def test_fail(): assert 1 == 2
 def test_infra():
     if first_time("infra"): raise ConnectionError("line is cut")
+def test_known_to_be_flaky(): assert not first_time("flaky")
 def test_infra_always(): raise ConnectionError("never there")
 def test_infra_then_assertion():
     if first_time("then"): raise ConnectionError("line is cut")
@@ -101,6 +105,7 @@ EXPECTED = {
     "test_pass": ("passed", 1),
     "test_fail": ("failed", 1),
     "test_infra": ("passed", 2),
+    "test_known_to_be_flaky": ("passed", 2),
     "test_infra_always": ("failed", 2),
     "test_infra_then_assertion": ("failed", 2),
     "test_skip": ("skipped", 1),
@@ -125,6 +130,13 @@ EXPECTED_CRASHES = {
     "test_crash_always": ("crashed", 2),
     "test_after": ("passed", 1),
 }
+# What pytest's last line counts. A test whose tear-down fails has passed, and is an error too; so
+# the one whose tear-down is tried again has passed twice. A failed subtest and its test both count.
+COUNTS = {
+    "passed": 11, "failed": 7, "errors": 3, "skipped": 1, "xfailed": 1, "xpassed": 1,
+    "subtests": 3, "rerun": 7,
+}  # fmt: skip
+COUNTS_WITH_CRASHES = {**COUNTS, "passed": 15, "failed": 8, "rerun": 9}
 MODES = {
     "alone": [],
     "load": ["-n2", "--dist=load"],
@@ -135,10 +147,10 @@ MODES = {
 
 
 class Done(NamedTuple):
-    """A finished run: its exit code, its last line, and each test's outcome and attempts."""
+    """A finished run: its exit code, what it counted, and each test's outcome and attempts."""
 
     code: int
-    summary: str
+    counts: dict[str, int]
     ends: dict[str, tuple[str, int]]
     attempts: int
 
@@ -147,17 +159,17 @@ def run_suite(folder: Path, *args: str) -> Done:
     """Run the suite in ``folder`` in a process of its own."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PROXMOX_"))}
     environ.pop("FLAKY_HISTORY_URL", None)
+    environ |= FEW_PLUGINS
     done = subprocess.run(
         [
-            sys.executable, "-m", "pytest", "-p", "no:randomly", "-q", "--tb=no",
+            sys.executable, "-m", "pytest", "-q", "--tb=no",
             "-o", "rerun_guard=100", "-o", "rerun_budget_least=50", "--infra-reruns=1",
             f"--flaky-history={folder}/history.sqlite", *args,
         ],
         cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     with History.open(Place(folder / "history.sqlite")) as history:
-        [project] = history.projects()
-        [run] = history.runs(project)
+        [_, run] = history.runs(folder.name)
         attempts = history.attempts(run.id)
     ends: dict[str, tuple[str, int]] = {}
     for one in attempts:
@@ -166,10 +178,23 @@ def run_suite(folder: Path, *args: str) -> Done:
             count = sum(other.nodeid == one.nodeid for other in attempts)
             ends[one.nodeid.partition("::")[2]] = (one.outcome, count)
     assert run.exit_status == done.returncode, done.stdout + done.stderr
-    return Done(done.returncode, done.stdout.strip().splitlines()[-1], ends, len(attempts))
+    counts = pytest.RunResult.parse_summary_nouns(done.stdout.splitlines())
+    return Done(done.returncode, counts, ends, len(attempts))
+
+
+def _know(folder: Path) -> None:
+    """Let the history know of a run before, and of a test that is flaky."""
+    nodeid = "test_suite.py::test_known_to_be_flaky"
+    with History.open(Place(folder / "history.sqlite")) as history:
+        history.begin(RunFacts("before", folder.name, 1.0, "", "", "", 0, "no", {}))
+        history.add([Attempt(nodeid, 0, "passed", True, 1.0, 0.1, "", 0, "", "", False, None)])
+        history.end(RunEnd(2.0, 0, True, {}))
+        [test] = history.tests(folder.name)
+        history.judge([(test, FLAKY, 0.3, 1.0)])
 
 
 def _write(folder: Path, *, crashes: bool) -> None:
+    _know(folder)
     (folder / "pytest.ini").write_text(
         "[pytest]\npythonpath = .\nasyncio_default_fixture_loop_scope = function\n"
     )
@@ -186,6 +211,7 @@ def test_every_way_to_run_gives_the_same_history_and_exit_code(tmp_path: Path, m
     expected = {**EXPECTED, **(EXPECTED_CRASHES if crashes else {})}
     assert done.ends == expected
     assert done.attempts == sum(count for _, count in expected.values())
+    assert done.counts == (COUNTS_WITH_CRASHES if crashes else COUNTS)
     assert done.code == 1
 
 

@@ -18,21 +18,32 @@
   };
   const empty = (room, text) => room.replaceChildren(make("p", text, "empty"));
 
-  const table = (heads, rows, caption) => {
+  // A long name breaks where its parts meet, not in the middle of a word.
+  const broken = (text) => String(text).split(/(?<=\/|::|_|\[|,|-|: )/).flatMap((part) => [document.createElement("wbr"), part]).slice(1);
+  const table = (heads, rows, caption, sorting) => {
     const out = make("table");
     out.setAttribute("aria-label", caption);
     const head = out.createTHead().insertRow();
-    for (const [text, className] of heads) {
-      const cell = make("th", text, className);
+    heads.forEach(([text, className, key], i) => {
+      const cell = make("th", sorting && key ? null : text, className);
       cell.scope = "col";
+      if (sorting && key) {
+        const button = make("button", text + (sorting.by === i ? (sorting.down ? " ▾" : " ▴") : ""), "sort");
+        button.type = "button";
+        button.addEventListener("click", () => sorting.choose(i));
+        cell.setAttribute("aria-sort", sorting.by !== i ? "none" : sorting.down ? "descending" : "ascending");
+        cell.append(button);
+      }
       head.append(cell);
-    }
+    });
     const body = out.createTBody();
     for (const row of rows) {
       const line = body.insertRow();
       row.forEach((cell, i) => {
-        const td = make("td", cell instanceof Node ? null : cell, heads[i][1]);
+        const isName = /\bname\b/.test(heads[i][1]);
+        const td = make("td", cell instanceof Node || isName ? null : cell, heads[i][1]);
         if (cell instanceof Node) td.append(cell);
+        else if (isName) td.append(...broken(cell));
         line.append(td);
       });
     }
@@ -69,16 +80,21 @@
     const cards = [
       [percent(last.rate), "passed of " + last.judged, last.failed ? "bad" : "good"],
       [last.failed, "failed", last.failed ? "bad" : "good"],
-      [states.flaky || 0, "flaky", states.flaky ? "warn" : "good"],
-      [states.broken || 0, "broken", states.broken ? "bad" : "good"],
-      [states.fixed || 0, "fixed", ""],
+      [states.flaky || 0, "flaky", states.flaky ? "warn" : "good", "flaky"],
+      [states.broken || 0, "broken", states.broken ? "bad" : "good", "broken"],
+      [states.fixed || 0, "fixed", "", "fixed"],
       [last.left, "left on Proxmox", last.left ? "bad" : "good"],
       [data.tests.length, "tests known", ""],
       [data.runs.length, "runs on record", ""],
     ];
-    byId("cards").replaceChildren(...cards.map(([value, text, tone]) => {
-      const card = make("div", null, "card");
+    byId("cards").replaceChildren(...cards.map(([value, text, tone, state]) => {
+      const card = make(state && value ? "button" : "div", null, "card");
       card.append(make("b", value, tone), make("span", text));
+      if (state && value) {
+        card.type = "button";
+        card.title = "Show them in the table of all tests";
+        card.addEventListener("click", () => showState(state));
+      }
       return card;
     }));
     byId("project").textContent = data.project;
@@ -124,7 +140,11 @@
       [["Test", "name"], ["Last runs"], ["Failures", "num"], ["Rate", "num"], ["95 % interval", "bar"]],
       found.slice(0, WORST).map((t) => [t.id, marks(t.recent), t.failures + "/" + t.runs, percent(t.rate), bar(t.low, t.high, t.rate, percent(t.low) + " to " + percent(t.high))]),
       "Flaky tests, the worst first"));
-    if (more > 0) byId("flaky").append(make("p", more + " more: choose the state flaky in the table of all tests.", "hint"));
+    if (more <= 0) return;
+    const button = make("button", "Show " + more + " more");
+    button.type = "button";
+    button.addEventListener("click", () => showState("flaky"));
+    byId("flaky").append(button);
   }
   function showSlow() {
     const slow = [...data.tests].sort((a, b) => b.duration - a.duration).slice(0, 10).filter((t) => t.duration > 0);
@@ -148,7 +168,7 @@
   }
   function showClusters() {
     if (!data.clusters.length) return empty(byId("clusters"), "No tests fail together.");
-    byId("clusters").replaceChildren(table([["Tests", "num"], ["Runs", "num"], ["Failure", "name"], ["Which", "name"]],
+    byId("clusters").replaceChildren(table([["Tests", "num"], ["Runs", "num"], ["Failure", "name cause"], ["Which", "name"]],
       data.clusters.map((c) => [c.count, c.runs, c.message, c.tests.join("\n") + (c.count > c.tests.length ? "\n… and " + (c.count - c.tests.length) + " more" : "")]), "Failure clusters"));
   }
   function showNavigation() {
@@ -167,6 +187,45 @@
   }
 
   let page = 0;
+  // The columns of the table of all tests, with what each is sorted by.
+  const COLUMNS = [
+    ["Test", "name", (t) => t.id], ["State", "", (t) => order[t.state]], ["Last", "", (t) => t.last], ["Last runs"],
+    ["Failures", "num", (t) => t.failures], ["Retries", "num", (t) => t.reruns], ["Median", "num", (t) => t.duration],
+    ["Last failure", "name", (t) => t.failure],
+  ];
+  const order = { broken: 0, flaky: 1, suspect: 2, fixed: 3, steady: 4 };
+  const sorting = {
+    by: -1, down: false,
+    choose(column) {
+      const isNumber = COLUMNS[column][1] === "num";
+      if (sorting.by !== column) [sorting.by, sorting.down] = [column, isNumber];
+      else sorting.down = !sorting.down;
+      page = 0;
+      showTests();
+      byId("tests").querySelectorAll("th")[column].firstChild.focus();
+    },
+    sorted(tests) {
+      if (sorting.by < 0) return tests;
+      const key = COLUMNS[sorting.by][2];
+      const sign = sorting.down ? -1 : 1;
+      return [...tests].sort((a, b) => (key(a) < key(b) ? -sign : key(a) > key(b) ? sign : 0));
+    },
+  };
+  // What is wider than its section is reached by keyboard too.
+  function letScroll() {
+    for (const section of document.querySelectorAll("section")) {
+      if (section.scrollWidth > section.clientWidth) section.tabIndex = 0;
+      else section.removeAttribute("tabindex");
+    }
+  }
+  function showState(state) {
+    for (const field of fields) byId(field).value = "";
+    byId("state").value = state;
+    page = 0;
+    showTests();
+    byId("filters").scrollIntoView({ block: "start" });
+    byId("state").focus({ preventScroll: true });
+  }
   const fields = ["find", "state", "last", "module", "marker"];
   function options(id, values) {
     byId(id).append(...[...new Set(values)].filter(Boolean).sort().map((v) => new Option(v, v)));
@@ -180,14 +239,14 @@
       (!want.marker || t.markers.includes(want.marker)));
   }
   function showTests() {
-    const found = matching();
+    const found = sorting.sorted(matching());
     const pages = Math.max(1, Math.ceil(found.length / PAGE));
     page = Math.min(page, pages - 1);
     byId("count").textContent = found.length + " of " + data.tests.length + " tests";
     byId("tests").replaceChildren(table(
-      [["Test", "name"], ["State"], ["Last"], ["Last runs"], ["Failures", "num"], ["Retries", "num"], ["Median", "num"], ["Last failure", "name"]],
+      COLUMNS,
       found.slice(page * PAGE, (page + 1) * PAGE).map((t) => [t.id, word(t.state, STATES), word(t.last, OUTCOMES), marks(t.recent), t.failures + "/" + t.runs, t.reruns, seconds(t.duration), t.failure]),
-      "All tests"));
+      "All tests", sorting));
     const step = (text, by, off) => {
       const button = make("button", text);
       button.type = "button";
@@ -197,9 +256,9 @@
     };
     byId("pages").replaceChildren(step("Back", -1, page === 0), make("span", "page " + (page + 1) + " of " + pages), step("Next", 1, page >= pages - 1));
     byId("pages").hidden = pages === 1;
+    letScroll();
   }
 
-  const order = { broken: 0, flaky: 1, suspect: 2, fixed: 3, steady: 4 };
   data.tests.sort((a, b) => order[a.state] - order[b.state] || b.rate - a.rate || (a.id < b.id ? -1 : 1));
   for (const test of data.tests) test.module = test.id.split("::")[0];
   options("state", data.tests.map((t) => t.state));
@@ -216,6 +275,6 @@
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showCharts);
   let resizing;
-  addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(showCharts, 150); });
+  addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(() => { showCharts(); letScroll(); }, 150); });
   showCards(); showCharts(); showFlaky(); showSlow(); showCoverage(); showLeases(); showClusters(); showNavigation(); showTests();
 })();

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import containers, guests
@@ -148,7 +147,7 @@ def begin_clone(sim: Simulator, task: Task) -> Begun:
         _undo(sim, task)
         raise TaskDied(f"clone failed: {died}") from died
     target = sim.state.guests[task.args["newid"]]
-    sim.put_guest(replace(target, extra={"entries": entries}))
+    sim.put_guest(target, extra={"entries": entries})
     rate = int(task.args["bwlimit"]) * KIB or UNPACK_BYTES_PER_S
     return Begun(0.5 + (copied / rate if task.args["full"] else 0), tuple(log))
 

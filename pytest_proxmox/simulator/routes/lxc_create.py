@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import containers, guests, restore
 from pytest_proxmox.simulator.family import Call, Family
 from pytest_proxmox.simulator.quorum import require_ready
-from pytest_proxmox.simulator.state import MIB, Guest, Task, Volume
+from pytest_proxmox.simulator.state import MIB, Guest, Task, Volume, altered
 from pytest_proxmox.simulator.tasks import Begun, TaskDied, Worker
 from pytest_proxmox.simulator.wire import PveError
 
@@ -140,7 +139,7 @@ def begin_create(sim: Simulator, task: Task) -> Begun:
         _remove(sim, guest)
         raise TaskDied(f"unable to create CT {guest.vmid} - {died}") from died
     log.append(f"extracting archive '{sim.volumes.path(template)}'")
-    sim.put_guest(replace(guest, extra={"entries": entries}))
+    sim.put_guest(guest, extra={"entries": entries})
     unpacked = int(template.data.get("unpacked", template.size))
     rate = int(task.args["bwlimit"]) * KIB or UNPACK_BYTES_PER_S
     return Begun(0.5 + unpacked / rate, tuple(log))
@@ -192,7 +191,7 @@ def finish_create(sim: Simulator, task: Task) -> tuple[str, ...]:
         del config["unprivileged"]
     config |= guest.extra["entries"]
     _fill_root(sim, guest, config, template)
-    sim.put_guest(replace(guest, config=config, extra={}))
+    sim.put_guest(guest, config=config, extra={})
     pool = task.args["pool"]
     if pool and pool in sim.state.pools:
         sim.state.members[guest.vmid] = pool
@@ -210,7 +209,7 @@ def _fill_root(sim: Simulator, guest: Guest, config: Mapping[str, Any], template
         if volume is not None:
             used = unpacked if volid == root else volume.used
             data = {**volume.data, "template": template.volid} if volid == root else volume.data
-            sim.volumes.put(replace(volume, content="rootdir", used=used, data=data))
+            sim.volumes.put(altered(volume, content="rootdir", used=used, data=data))
 
 
 def abort_create(sim: Simulator, task: Task) -> tuple[str, ...]:

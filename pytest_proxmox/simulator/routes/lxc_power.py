@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import containers, destroy, guests
@@ -169,13 +168,13 @@ def power_on(sim: Simulator, guest: Guest, *, at: float) -> Guest:
     """Return the guest as it runs from that moment on."""
     started = containers.apply_pending(sim, guest) if guest.kind == "lxc" else guest
     pid = sim.count("pid")
-    return sim.put_guest(replace(started, status="running", started=at, pid=pid))
+    return sim.put_guest(started, status="running", started=at, pid=pid)
 
 
 def power_off(sim: Simulator, guest: Guest) -> Guest:
     """Return the guest as it is when nothing of it runs."""
     stopped = containers.apply_pending(sim, guest) if guest.kind == "lxc" else guest
-    return sim.put_guest(replace(stopped, status="stopped", started=0.0, pid=None))
+    return sim.put_guest(stopped, status="stopped", started=0.0, pid=None)
 
 
 def begin_stop(sim: Simulator, task: Task) -> Begun:

@@ -106,7 +106,7 @@ def describe(call: Call) -> None:
     guest, snapshot = _snapshot(call)
     text = str(call.params.get("description", ""))
     changed = replace(snapshot, description=with_newline(text))
-    call.sim.put_guest(replace(guest, snapshots={**guest.snapshots, snapshot.name: changed}))
+    call.sim.put_guest(guest, snapshots={**guest.snapshots, snapshot.name: changed})
 
 
 def with_newline(text: str) -> str:
@@ -164,7 +164,7 @@ def finish_take(sim: Simulator, task: Task) -> tuple[str, ...]:
     )
     snapshots = {**guest.snapshots, name: snapshot}
     kept = guest.with_config({"parent": name}, remove=("lock",))
-    sim.put_guest(replace(kept, snapshots=snapshots))
+    sim.put_guest(kept, snapshots=snapshots)
     return ()
 
 
@@ -207,7 +207,7 @@ def finish_rollback(sim: Simulator, task: Task) -> tuple[str, ...]:
     config = {**snapshot.config, "parent": snapshot.name}
     if "description" in guest.config:
         config["description"] = guest.config["description"]
-    sim.put_guest(replace(guest, config=config))
+    sim.put_guest(guest, config=config)
     if task.args.get("start"):
         lock = guests.lock_file("lxc", guest.vmid)
         sim.tasks.start_after(task, "vzstart", guest.vmid, lock)

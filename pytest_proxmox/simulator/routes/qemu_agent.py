@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, Final
 
 from pytest_proxmox.simulator import agent, guests, machines
@@ -50,7 +50,7 @@ def _memory(guest: Guest) -> Mapping[str, Any]:
 
 def _remember(call: Call, guest: Guest, **what: Any) -> None:
     memory = {**_memory(guest), **what}
-    call.sim.put_guest(replace(guest, extra={**guest.extra, "agent": memory}))
+    call.sim.put_guest(guest, extra={**guest.extra, "agent": memory})
 
 
 def _refusal(error: AgentError) -> PveError:
@@ -115,7 +115,7 @@ def _power_down(call: Call, guest: Guest) -> dict[str, Any]:
 
 
 def _sleep(call: Call, guest: Guest) -> dict[str, Any]:
-    call.sim.put_guest(replace(guest, status="paused"))
+    call.sim.put_guest(guest, status="paused")
     return {}
 
 

@@ -147,7 +147,7 @@ def begin_clone(sim: Simulator, task: Task) -> Begun:
     except TaskDied as died:
         _undo(sim, task)
         raise TaskDied(f"clone failed: {died}") from died
-    sim.put_guest(replace(target, extra={"entries": entries}))
+    sim.put_guest(target, extra={"entries": entries})
     rate = int(task.args["bwlimit"]) * KIB or COPY_BYTES_PER_S
     return Begun(CLONE_S + (copied / rate if task.args["full"] else 0), tuple(log))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 from pytest_proxmox.simulator import guests, machines
@@ -83,7 +82,7 @@ def send_key(call: Call) -> None:
     guests.skiplock(call)
     guest = require_running(call)
     pressed = (*guest.extra.get("keys", ()), call.params["key"])[-KEYS_KEPT:]
-    call.sim.put_guest(replace(guest, extra={**guest.extra, "keys": pressed}))
+    call.sim.put_guest(guest, extra={**guest.extra, "keys": pressed})
 
 
 # --- the monitor --------------------------------------------------------------------------------
@@ -99,7 +98,7 @@ def monitor(call: Call) -> str:
         call.require(f"/vms/{guest.vmid}", "Sys.Modify")
     if command in ("stop", "cont", "c", "system_reset"):
         status = "paused" if command == "stop" else "running"
-        call.sim.put_guest(replace(guest, status=status))
+        call.sim.put_guest(guest, status=status)
         return ""
     known = _INFO.get(command)
     if known is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_proxmox.simulator import drives, guests, machines, restore, rights, sharing
@@ -100,7 +99,7 @@ def begin_create(sim: Simulator, task: Task) -> Begun:
     except TaskDied as died:
         sim.drop_guest(guest.vmid)
         raise TaskDied(f"unable to create VM {guest.vmid} - {died}") from died
-    sim.put_guest(replace(guest, extra={"entries": entries}))
+    sim.put_guest(guest, extra={"entries": entries})
     return Begun(CREATE_S + copied / COPY_BYTES_PER_S, log)
 
 
@@ -115,7 +114,7 @@ def finish_create(sim: Simulator, task: Task) -> tuple[str, ...]:
     }
     config.setdefault("boot", machines.boot_order(config))
     config = {key: value for key, value in config.items() if value != ""}
-    sim.put_guest(replace(guest, config=config, extra=EMPTY))
+    sim.put_guest(guest, config=config, extra=EMPTY)
     machines.settle(sim, task)
     return ()
 

@@ -188,7 +188,7 @@ def power_off(sim: Simulator, guest: Guest) -> Guest:
     """Return the VM as it is when QEMU has ended: what waited for that is done."""
     stopped = hotplug.apply_pending(sim, guest)
     extra = {key: value for key, value in stopped.extra.items() if key != "agent"}
-    return sim.put_guest(replace(stopped, status="stopped", started=0.0, pid=None, extra=extra))
+    return sim.put_guest(stopped, status="stopped", started=0.0, pid=None, extra=extra)
 
 
 def begin_stop(sim: Simulator, task: Task) -> Begun:
@@ -267,13 +267,13 @@ def finish_reboot(sim: Simulator, task: Task) -> tuple[str, ...]:
 def finish_reset(sim: Simulator, task: Task) -> tuple[str, ...]:
     """Let the guest system start again in the same QEMU."""
     guest = writable(sim, task)
-    sim.put_guest(replace(guest, status="running", extra={}))
+    sim.put_guest(guest, status="running", extra={})
     return ()
 
 
 def finish_pause(sim: Simulator, task: Task) -> tuple[str, ...]:
     """Stop the VM's processors."""
-    sim.put_guest(replace(writable(sim, task), status="paused"))
+    sim.put_guest(writable(sim, task), status="paused")
     return ()
 
 
@@ -289,7 +289,7 @@ def finish_resume(sim: Simulator, task: Task) -> tuple[str, ...]:
     if guest.lock == "suspended":
         power_on(sim, wake(sim, guest), at=task.due)
     else:
-        sim.put_guest(replace(guest, status="running"))
+        sim.put_guest(guest, status="running")
     return ()
 
 

@@ -79,7 +79,7 @@ def begin(sim: Simulator, task: Task) -> Begun:
             sim.drop_guest(guest.vmid)
         raise
     locked = guest.with_config({"lock": "create"})
-    sim.put_guest(replace(locked, extra={"entries": entries}))
+    sim.put_guest(locked, extra={"entries": entries})
     rate = int(task.args["bwlimit"]) * KIB or READ_BYTES_PER_S
     return Begun(RESTORE_S + archive.used / rate, tuple(log))
 
@@ -157,7 +157,7 @@ def finish(sim: Simulator, task: Task) -> tuple[str, ...]:
     elif "vmgenid" in saved:
         config["vmgenid"] = machines.fresh_uuid(sim)
     config |= {**task.args["config"], **entries}
-    sim.put_guest(replace(guest, config=config, snapshots=EMPTY, pending=EMPTY, extra=EMPTY))
+    sim.put_guest(guest, config=config, snapshots=EMPTY, pending=EMPTY, extra=EMPTY)
     machines.settle(sim, task)
     return ()
 

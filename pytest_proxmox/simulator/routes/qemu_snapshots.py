@@ -86,7 +86,7 @@ def describe(call: Call) -> None:
     snapshot = require_snapshot(guest, call.params["snapname"])
     text = str(call.params.get("description", ""))
     changed = replace(snapshot, description=with_newline(text))
-    call.sim.put_guest(replace(guest, snapshots={**guest.snapshots, snapshot.name: changed}))
+    call.sim.put_guest(guest, snapshots={**guest.snapshots, snapshot.name: changed})
 
 
 @FAMILY.post(ONE + "/rollback")
@@ -157,7 +157,7 @@ def finish_take(sim: Simulator, task: Task) -> tuple[str, ...]:
         data=_held(sim, guest),
     )
     kept = guest.with_config({"parent": name}, remove=("lock", "vmstate"))
-    sim.put_guest(replace(kept, snapshots={**guest.snapshots, name: snapshot}))
+    sim.put_guest(kept, snapshots={**guest.snapshots, name: snapshot})
     return ()
 
 

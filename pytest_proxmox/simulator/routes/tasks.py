@@ -26,19 +26,24 @@ def _parse(call: Call) -> Upid:
         raise PveError.fields({"upid": "unable to parse worker upid"}) from exc
 
 
-def _require_access(call: Call, upid: Upid, task: Task | None, privilege: str) -> None:
-    """Refuse unless it is the caller's own task, or the caller may look after the node."""
-    if task is not None and owns(call, task):
-        return
-    if task is None and upid.user in (call.auth.name, call.auth.userid):
-        return
-    call.require(f"/nodes/{call.node}", privilege)
+def _known(call: Call, privilege: str) -> Task | None:
+    """Return the task, or None where there is none of that id.
+
+    It must be the caller's own, or one of a node that the caller may look after.
+    """
+    task = call.sim.tasks.get(call.params["upid"])
+    if task is None:
+        upid = _parse(call)
+        task = call.sim.tasks.get(str(upid))  # its numbers may be written in another way
+        if task is None and upid.user in (call.auth.name, call.auth.userid):
+            return None
+    if task is None or not owns(call, task):
+        call.require(f"/nodes/{call.node}", privilege)
+    return task
 
 
 def _find(call: Call, privilege: str) -> Task:
-    upid = _parse(call)
-    task = call.sim.tasks.get(str(upid))
-    _require_access(call, upid, task, privilege)
+    task = _known(call, privilege)
     if task is None or task.node != call.node:
         raise PveError.fields({"upid": "no such task"})
     return task
@@ -141,9 +146,7 @@ def status(call: Call) -> dict[str, Any]:
 @FAMILY.get(_TASK + "/log")
 def log(call: Call) -> Reply:
     """Return lines of a task's log; one that is not there answers too (golden README, 17)."""
-    upid = _parse(call)
-    task = call.sim.tasks.get(str(upid))
-    _require_access(call, upid, task, "Sys.Audit")
+    task = _known(call, "Sys.Audit")
     if task is None:
         return Reply([{"n": 1, "t": _NO_FILE}], {"total": 1})
     lines = [{"n": number, "t": text} for number, text in enumerate(task.log or ("no content",), 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from src_app.console.commands import exporting
 from src_app.console.errors import UsageError
 from src_app.console.registry import FAILED, Argument, Command, Context, Outcome
 from src_app.console.tables import facts, grid, size
@@ -45,7 +46,10 @@ def validate(context: Context) -> Outcome:
     found += services.store.health().problems
     found += services.store.read(_problems)
     shown = ["❌ " + text for text in found] or ["✅ The workspace is sound."]
-    return Outcome(tuple(shown), {"problems": found}, FAILED if found else 0)
+    code = exporting.judge(context)
+    data: dict[str, Any] = {"problems": found, **({"code": code.data} if code.data else {})}
+    failed = bool(found) or code.is_wrong
+    return Outcome((*shown, *code.shown), data, FAILED if failed else 0)
 
 
 def _problems(db: RepositoryFactory) -> list[str]:
@@ -110,7 +114,13 @@ COMMANDS = (
         ),
         section="Workspace",
     ),
-    Command("/validate", "look whether the workspace is sound", validate, section="Workspace"),
+    Command(
+        "/validate",
+        "look whether the workspace is sound, and the code that was exported",
+        validate,
+        flags=exporting.JUDGE_FLAGS,
+        section="Workspace",
+    ),
     Command(
         "/workspace",
         "list, back up, recover or delete workspaces",

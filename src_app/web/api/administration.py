@@ -60,6 +60,8 @@ class SettingsOut(BaseModel):
 
     general: dict[str, str]
     auto: dict[str, str]
+    network: dict[str, str]
+    resources: dict[str, str]
     proxmox: dict[str, str]
 
 
@@ -171,7 +173,7 @@ async def connection(_: Admin, manager: TheManager) -> ConnectionOut:
 def read_settings(_: Admin, manager: TheManager) -> SettingsOut:
     """Return all settings."""
     shown = manager.store.read(manager.settings.shown)
-    groups: dict[str, dict[str, str]] = {"general": {}, "auto": {}, "proxmox": {}}
+    groups: dict[str, dict[str, str]] = {name: {} for name in SettingsOut.model_fields}
     for key, value in shown.items():
         groups[SETTINGS[key].group][key] = value
     return SettingsOut(**groups)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 
@@ -28,7 +27,7 @@ from src_app.web.schemas import (
     Name,
     Words,
 )
-from src_app.web.wiring import AnyUser, TheManager
+from src_app.web.wiring import AnyUser, TheManager, TheRendered
 
 router = APIRouter(tags=["apps"])
 Page = Annotated[int, Query(ge=1, le=1_000_000)]
@@ -48,9 +47,10 @@ def health() -> dict[str, str]:
 
 
 @router.get("/apps", response_model=AppPage, responses=responses(401, 422))
-def list_apps(
+async def list_apps(
     identity: AnyUser,
     manager: TheManager,
+    rendered: TheRendered,
     status: Status | None = None,
     node: Name = None,
     category: Name = None,
@@ -61,12 +61,17 @@ def list_apps(
     """Return one page of the apps that are mine; an admin sees all."""
     owner = None if identity.is_admin else identity.user_id
     wanted = listing.AppFilter(owner, status, node, category, search)
-    apps, total = manager.store.read(
-        lambda db: listing.list_apps(db, wanted, page=page, per_page=per_page)
-    )
-    found = {"apps": apps, "total": total, "page": page, "per_page": per_page}
+
+    def look(db: RepositoryFactory) -> dict[str, Any]:
+        apps, total = listing.list_apps(db, wanted, page=page, per_page=per_page)
+        for app in apps:
+            app["latest_version"] = _latest(manager, app["catalog_id"]) or app["latest_version"]
+        return {"apps": apps, "total": total, "page": page, "per_page": per_page}
+
     # The rows have the shape already; the tests hold them against it.
-    return Response(json.dumps(found), media_type="application/json")
+    edition = manager.context.catalog.edition
+    body = await rendered.json(("apps", wanted, page, per_page, edition), look)
+    return Response(body, media_type="application/json")
 
 
 @router.post(
@@ -90,7 +95,15 @@ def read(app_id: str, identity: AnyUser, manager: TheManager) -> AppOut:
         manager.apps.get(db, identity, app_id)
         return app_out(db, app_id)
 
-    return manager.store.read(look)
+    app = manager.store.read(look)
+    latest = _latest(manager, app.catalog_id) or app.latest_version
+    return app.model_copy(update={"latest_version": latest})
+
+
+def _latest(manager: Manager, catalog_id: str) -> str | None:
+    """Return what the catalog says: newer than what the last check wrote into the row."""
+    entry = manager.context.catalog.find(catalog_id)
+    return None if entry is None else entry.latest.version
 
 
 @router.get("/apps/{app_id}/environment", responses=responses(401, 404))

@@ -8,6 +8,7 @@ from src_app.db.models import Operation, User
 from src_app.db.repositories import RepositoryFactory
 from src_app.domain.errors import AppNotFoundError
 from src_app.services.apps import Submitted
+from src_app.services.manager import PROCEDURES
 from src_app.services.users import Login
 from src_app.web.schemas import (
     Accepted,
@@ -43,12 +44,14 @@ def token_out(login: Login) -> TokenOut:
 
 def operation_out(row: Operation) -> OperationOut:
     """Return an operation without its plan, which has sealed values."""
+    procedure = PROCEDURES.get(row.kind)
     return OperationOut(
         id=row.id,
         kind=row.kind,
         status=row.status,
         percent=row.percent,
         step=row.step,
+        steps=[step.title for step in procedure.steps] if procedure else [],
         log=[str(line) for line in row.log],
         error=row.error,
         app_id=row.app_id,

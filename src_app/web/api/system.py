@@ -9,8 +9,10 @@ from pydantic import BaseModel
 
 from src_app.proxmox.errors import ProxmoxError
 from src_app.services.manager import Manager
-from src_app.web.wiring import TheManager
+from src_app.web.problems import responses
+from src_app.web.wiring import AnyUser, TheManager
 
+VERSION = "1.0.0"
 router = APIRouter(tags=["health"])
 
 
@@ -29,6 +31,13 @@ class HealthOut(BaseModel):
     proxmox: Part
     catalog: Part
     operations: Part
+
+
+class InfoOut(BaseModel):
+    """What a page needs to know of the manager."""
+
+    version: str
+    mode: str
 
 
 class FirstRun(BaseModel):
@@ -50,6 +59,13 @@ async def health(manager: TheManager, response: Response) -> HealthOut:
 def initial(manager: TheManager) -> FirstRun:
     """Say whether the next user to register becomes the admin; needs no login."""
     return FirstRun(is_first_run=manager.users.is_first_run())
+
+
+@router.get("/system/info", responses=responses(401))
+def info(_: AnyUser, manager: TheManager) -> InfoOut:
+    """Return the manager's version, and whether it works by itself (auto) or is told to (pro)."""
+    mode = manager.store.read(lambda db: manager.settings.read(db, "mode"))
+    return InfoOut(version=VERSION, mode=mode)
 
 
 async def look(manager: Manager) -> HealthOut:

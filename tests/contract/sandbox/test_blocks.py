@@ -12,13 +12,14 @@ import pytest
 
 from pytest_proxmox.clock import ManualClock
 from pytest_proxmox.errors import ApiFailure, LeaseLost, PoolRefused, RangeExhausted
-from pytest_proxmox.sandbox.blocks import LEASE_S, SKEW_S, Blocks
+from pytest_proxmox.sandbox.blocks import LEASE_S, REQUEST_S, SKEW_S, Blocks
 from pytest_proxmox.sandbox.heartbeat import Heartbeat
+from pytest_proxmox.sandbox.holdings import Block
 from pytest_proxmox.sandbox.ledger import Ledger
 from pytest_proxmox.sandbox.pools import Tenant, successor
 from pytest_proxmox.sandbox.sandbox import Sandbox
 from pytest_proxmox.sandbox.sweep import collect
-from pytest_proxmox.values import LeaseId
+from pytest_proxmox.values import LeaseId, VmidRange
 from tests.contract.sandbox.conftest import Site
 
 
@@ -342,6 +343,23 @@ def test_what_another_machine_took_over_is_nobodys_leftover(site: Site, elsewher
     assert swept.leftovers == ()
     assert elsewhere.leases(site.facts.url) == []
     assert site.picture() == before
+
+
+def test_a_block_whose_taker_died_is_waited_for_no_longer_than_a_request_lasts(
+    site: Site,
+) -> None:
+    ahead = site.clock.now() + 10 * LEASE_S  # the clock was set back since
+    span = VmidRange.parse("9000-9009")
+    block = Block(site.facts.url, span, "pytest", LeaseId.new(), "dead", ahead)
+    site.ledger.holdings.put(block)
+    finder = site.sandbox("finder")
+    assert isinstance(finder.ground, Blocks)
+    before = site.clock.now()
+
+    assert finder.ground.collect_run("dead") == []
+
+    assert REQUEST_S <= site.clock.now() - before < 2 * REQUEST_S
+    assert site.ledger.holdings.blocks(site.facts.url, "dead") == []
 
 
 def test_no_right_to_make_pools_names_the_setup(site: Site, way: tuple[str, str]) -> None:

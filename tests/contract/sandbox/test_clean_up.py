@@ -10,6 +10,7 @@ import pytest
 
 from pytest_proxmox.errors import ForeignGuest, TaskFailed
 from pytest_proxmox.sandbox.guests import Guest
+from pytest_proxmox.sandbox.inventory import Located
 from pytest_proxmox.sandbox.lease import Lease, Leftover, State
 from pytest_proxmox.sandbox.removal import Removal, Trace
 from pytest_proxmox.sandbox.sandbox import Sandbox
@@ -263,3 +264,24 @@ def test_who_takes_our_vmid_while_we_destroy_is_no_leftover(
     assert sandbox.close() == []
     assert states(site) == ["released"]
     assert site.simulator.guest(int(guest.vmid)) is not None
+
+
+def test_what_goes_while_we_look_at_it_is_gone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To a token whose rights are on the pool only, a guest that went is a 403."""
+    sandbox = site.sandbox()
+    guest = sandbox.lxc()
+    find = Removal.find
+    overtaken: list[Located | None] = []
+
+    def too_late(removal: Removal, lease: Lease, trace: Trace) -> Located | None:
+        found = find(removal, lease, trace)
+        if not overtaken:
+            overtaken.append(found)
+            site.do("delete", guest.path())  # a late request of a process that died
+        return found
+
+    monkeypatch.setattr(Removal, "find", too_late)
+
+    assert sandbox.close() == []
+    assert overtaken != [None]
+    assert states(site) == ["released"]

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_proxmox.errors import HistoryUnusable, InvalidValue
 from pytest_proxmox.flaky import schema
-from pytest_proxmox.flaky.connection import Place
+from pytest_proxmox.flaky.connection import Place, connect
 from pytest_proxmox.flaky.history import History
 from pytest_proxmox.flaky.writer import KEPT, Writer
 from pytest_proxmox.report.events import Attempt, Failure, RunEnd, RunFacts
@@ -32,6 +32,18 @@ def attempt(n: int, *, bad: bool = False, final: bool = True, number: int = 0) -
         f"t.py::test_{n}", number, outcome, final, 11.0, 0.25, "gw0", n, "smoke", "browser",
         False, failure,
     )  # fmt: skip
+
+
+# What the first version stored of ``attempt(1)``.
+OLD_ROWS = (
+    "INSERT INTO run (id, uuid, project, started, commit_id, branch, seed, workers, distribution, "
+    "environment) VALUES (1, 'r1', 'p', 10, 'abc', 'main', '7', 2, 'load', '{}')",
+    "INSERT INTO test (id, project, nodeid, markers, first_seen) "
+    "VALUES (1, 'p', 't.py::test_1', 'smoke', 11)",
+    "INSERT INTO attempt (run_id, test_id, number, outcome, final, started, duration_s, worker, "
+    "position, uses, quarantined) "
+    "VALUES (1, 1, 0, 'passed', 1, 11, 0.25, 'gw0', 1, 'browser', 0)",
+)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -106,9 +118,10 @@ def test_an_old_history_is_migrated_and_keeps_its_rows(
     with monkeypatch.context() as patch:
         patch.setattr(schema, "STEPS", schema.STEPS[:1])
         patch.setattr(schema, "VERSION", 1)
-        with History.open(place) as history:
-            history.begin(facts())
-            history.add([attempt(1)])
+        db = connect(place)
+        for statement in OLD_ROWS:
+            db.execute(statement)
+        db.close()
     with History.open(place) as history:
         assert history.verdicts("p") == {}
         [run] = history.runs("p")
@@ -118,7 +131,7 @@ def test_an_old_history_is_migrated_and_keeps_its_rows(
 def test_a_newer_history_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     History.open(place).close()
     monkeypatch.setattr(schema, "VERSION", 1)
-    with pytest.raises(HistoryUnusable, match="version 2, this plugin knows 1"):
+    with pytest.raises(HistoryUnusable, match="version 3, this plugin knows 1"):
         History.open(place)
 
 

@@ -13,11 +13,17 @@ DAY_S = 86400.0
 START = 1_780_000_000.0
 
 
-def fill(history: History, *, tests: int, runs: int, seed: int = 1, project: str = "shop") -> None:
-    """Store so many runs of so many tests: a tenth misbehave, each in its own way."""
+def fill(
+    history: History, *, tests: int, runs: int, seed: int = 1, project: str = "shop", first: int = 0
+) -> int:
+    """Store so many runs of so many tests, and return how many attempts they were.
+
+    A tenth of the tests misbehave, each in its own way. ``first`` is the first run's number.
+    """
     draw = random.Random(seed)
     names = [_name(n) for n in range(tests)]
-    for run in range(runs):
+    count = 0
+    for run in range(first, first + runs):
         started = START + run * DAY_S / 2
         history.begin(
             RunFacts(
@@ -26,12 +32,14 @@ def fill(history: History, *, tests: int, runs: int, seed: int = 1, project: str
             )
         )  # fmt: skip
         attempts = list(_attempts(draw, names, run, started))
+        count += len(attempts)
         for at in range(0, len(attempts), 5000):
             history.add(attempts[at : at + 5000])
         bad = any(one.final and one.is_bad for one in attempts)
         length = sum(one.duration_s for one in attempts)
         left = 2.0 if run % 13 == 5 else 0.0
         history.end(RunEnd(started + length / 2, int(bad), True, {"leftovers": left}))
+    return count
 
 
 def _name(n: int) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -96,10 +97,57 @@ def test_junit_counts_each_test_once(known: Figures) -> None:
     assert len(root.findall(".//failure")) == 2
 
 
-def _payload(page: str) -> dict[str, object]:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Figures, dict[str, int], Path]:
+    """A made-up history's figures, the last run's totals straight from it, and all reports."""
+    folder = tmp_path_factory.mktemp("filled")
+    with History.open(Place(folder / "h.sqlite")) as history:
+        fill(history, tests=700, runs=8)  # in the last run a database was down
+        totals = history.totals("shop")[history.runs("shop")[-1].id]
+    figures = bundle.read(Place(folder / "h.sqlite"))
+    bundle.write_figures(figures, folder)
+    return figures, totals, folder
+
+
+def test_each_report_has_the_numbers_of_the_history(
+    filled: tuple[Figures, dict[str, int], Path],
+) -> None:
+    figures, totals, folder = filled
+    assert min(totals.get(name, 0) for name in ("passed", "failed", "error", "skipped")) > 0
+    assert sum(totals.values()) == 700
+    bad = totals["failed"] + totals["error"]
+    judged = 700 - totals["skipped"]
+
+    def told(name: str, pattern: str) -> list[int]:
+        found = re.findall(pattern, (folder / name).read_text())
+        return [int(number) for number in found]
+
+    for name, count in totals.items():
+        assert told("BASELINE.md", rf"\| {name} \| (\d+) \|") == [count]
+    pillars = ("BACKEND_TEST_COMPLETION_REPORT.md", "E2E_TEST_STABILIZATION_REPORT_V2.md")
+    daily = re.findall(r"Tests passing: (\d+)/(\d+)", (folder / "DAILY.md").read_text())
+    assert [sum(map(int, column)) for column in zip(*daily, strict=True)] == [totals["passed"], 700]
+    assert told("WEEKLY.md", r"\| (\d+) \| \d+ \| [\d.]+% \|\n\n") == [totals["passed"]]
+    tests = [told(name, r"Total tests \| (\d+)")[0] for name in pillars]
+    assert 0 < min(tests) <= sum(tests) < 700  # the rest are of the pillar of integration
+    [suite] = ElementTree.parse(folder / "junit.xml").getroot()  # noqa: S314 - our own text
+    counted = [int(suite.get(name, "")) for name in ("tests", "failures", "errors", "skipped")]
+    assert counted == [700, totals["failed"], totals["error"], totals["skipped"]]
+    rows = list(csv.DictReader(io.StringIO((folder / "failures.csv").read_text())))
+    assert len({row["test"] for row in rows if row["outcome"] in ("failed", "error")}) >= bad
+    [run] = list(_payload((folder / "dashboard.html").read_text())["runs"])[-1:]
+    assert (run["judged"], run["failed"]) == (judged, bad)
+    results = [json.loads(p.read_text()) for p in (folder / "allure-results").glob("*-result.json")]
+    assert len(results) == len(figures.latest)
+    assert len({one["historyId"] for one in results}) == 700
+    findings = gate.check(gate.parse("failed=0,pass_rate=1"), figures)
+    assert [one.value for one in findings] == [bad, pytest.approx(totals["passed"] / judged)]
+
+
+def _payload(page: str) -> dict[str, Any]:
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
     assert found is not None
-    payload: dict[str, object] = json.loads(found[1])
+    payload: dict[str, Any] = json.loads(found[1])
     return payload
 
 

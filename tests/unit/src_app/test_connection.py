@@ -13,7 +13,7 @@ import requests
 from proxmoxer.core import AuthenticationError, ResourceException
 from urllib3.exceptions import InsecureRequestWarning, NewConnectionError
 
-from src_app.proxmox.connection import Connection
+from src_app.proxmox.connection import Call, Connection
 from src_app.proxmox.endpoint import Endpoint, Login
 from src_app.proxmox.errors import (
     CertificateRefused,
@@ -266,3 +266,17 @@ def test_unverified_connection_still_warns_where_verification_was_asked_for() ->
         connection.get("/nodes")
         with pytest.raises(InsecureRequestWarning):
             warnings.warn("unverified", InsecureRequestWarning, stacklevel=1)
+
+
+def test_each_request_is_told_to_who_watches() -> None:
+    connection, _ = opened(["a"], refused(500, "broken"))
+    calls: list[Call] = []
+    connection.watch = calls.append
+    connection.get("/nodes")
+    with pytest.raises(RequestFailed):
+        connection.delete("/nodes/pve/lxc/100")
+    assert [(call.verb, call.path, call.error) for call in calls] == [
+        ("get", "/nodes", ""),
+        ("delete", "/nodes/pve/lxc/100", "RequestFailed"),
+    ]
+    assert all(call.duration_s >= 0 for call in calls)

@@ -1,0 +1,1 @@
+"""The manager in a browser, on an embedded Proxmox: what a person does, from login to rollback."""

@@ -1,0 +1,1 @@
+"""Terraform for the bpg provider: a template for each type of resource, and the project of them."""

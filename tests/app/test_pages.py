@@ -1,0 +1,97 @@
+"""The manager's pages: one document for all views, its files, and nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from src_app.services.manager import PROCEDURES
+from src_app.web.pages import UI, VIEWS
+from tests.app.conftest import VMIDS, Caller
+
+pytestmark = [pytest.mark.vmid_range(size=VMIDS)]
+ELSEWHERE = re.compile(r"""(?:src|href|from|import|url)\s*[=(]?\s*["'(](?:https?:)?//""")
+
+
+@pytest.mark.parametrize("path", ["/", *(f"/{view}" for view in VIEWS)])
+def test_each_view_is_the_one_document(client: TestClient, path: str) -> None:
+    page = client.get(path)
+    assert page.status_code == 200
+    assert page.text == (UI / "index.html").read_text(encoding="utf-8")
+    assert "unsafe-eval" not in page.headers["content-security-policy"]
+
+
+def test_document_names_files_that_are_there(client: TestClient) -> None:
+    named = re.findall(r'(?:src|href)="(/ui/[^"#]+)', client.get("/").text)
+    assert named
+    assert {client.get(path).status_code for path in named} == {200}
+
+
+def test_pages_load_nothing_from_elsewhere() -> None:
+    files = [path for path in UI.rglob("*") if path.suffix in (".js", ".css", ".html")]
+    assert len(files) > 20
+    assert [str(path) for path in files if ELSEWHERE.search(path.read_text("utf-8"))] == []
+
+
+def test_each_module_finds_what_it_imports() -> None:
+    imports = [
+        (path, path.parent / name)
+        for path in UI.rglob("*.js")
+        for name in re.findall(r'from\s*"(\.[^"]+)"', path.read_text("utf-8"))
+    ]
+    assert len(imports) > 60
+    assert [(str(path), str(name)) for path, name in imports if not name.is_file()] == []
+
+
+def test_files_are_asked_for_anew_and_not_sent_again(client: TestClient) -> None:
+    first = client.get("/ui/app.css")
+    assert first.headers["cache-control"] == "no-cache"
+    again = client.get("/ui/app.css", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_person_who_is_lost_gets_a_page_and_a_program_a_problem(client: TestClient) -> None:
+    page = client.get("/attic", headers={"Accept": "text/html"})
+    assert page.status_code == 404
+    assert "<!doctype html>" in page.text
+    for path, accept in (("/attic", "*/*"), ("/api/v1/attic", "text/html")):
+        answer = client.get(path, headers={"Accept": accept})
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_operation_names_its_steps(owner: Caller) -> None:
+    accepted = owner.post("/apps/deploy", catalog_id="nginx", hostname="site")
+    operation = owner.done(accepted)
+    assert operation["steps"] == [step.title for step in PROCEDURES["deploy"].steps]
+    assert [step for step in operation["steps"] if step not in "\n".join(operation["log"])] == []
+
+
+def test_apps_show_the_newest_version_of_the_catalog(owner: Caller) -> None:
+    made = owner.deploy("nginx", "site", version="1.0")
+    assert (made["version"], made["latest_version"]) == ("1.0", "2.0")
+    assert owner.get("/apps")["apps"][0]["latest_version"] == "2.0"
+
+
+def test_mode_is_told_to_users(admin: Caller, owner: Caller) -> None:
+    assert owner.get("/system/info")["mode"] == "pro"
+    admin.call("PUT", "/settings", json={"values": {"mode": "auto"}})
+    assert owner.get("/system/info")["mode"] == "auto"
+
+
+def test_settings_decide_where_a_container_goes(admin: Caller, owner: Caller, proxmox: Any) -> None:
+    admin.call("PUT", "/settings", json={"values": {"storage": "local-lvm", "pool": "apps"}})
+    proxmox.pools.post(poolid="apps")
+    app = owner.deploy()
+    config = proxmox.nodes(app["node"]).lxc(app["vmid"]).config.get()
+    assert config["rootfs"].startswith("local-lvm:")
+    members = proxmox.pools("apps").get()["members"]
+    assert [member["vmid"] for member in members] == [app["vmid"]]
+
+
+@pytest.mark.parametrize("value", ["two words", "../etc", "name,ip=dhcp", "-x"])
+def test_setting_that_is_no_name_is_refused(admin: Caller, value: str) -> None:
+    answer = admin.call("PUT", "/settings", 422, json={"values": {"bridge": value}})
+    assert "bridge" in answer["fields"]
