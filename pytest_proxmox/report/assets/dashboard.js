@@ -9,7 +9,7 @@
   const OUTCOMES = { passed: "good", failed: "bad", error: "bad", crashed: "bad" };
 
   const percent = (x, digits = 1) => (100 * x).toFixed(digits) + " %";
-  const seconds = (s) => (s >= 100 ? Math.round(s) + " s" : s >= 1 ? s.toFixed(1) + " s" : s === 0 ? "0" : (1000 * s).toFixed(s < 0.01 ? 1 : 0) + " ms");
+  const seconds = (s) => (s >= 100 || (s >= 1 && Number.isInteger(s)) ? Math.round(s) + " s" : s >= 1 ? s.toFixed(1) + " s" : s === 0 ? "0" : (1000 * s).toFixed(s < 0.01 ? 1 : 0) + " ms");
   const make = (tag, text, className) => {
     const node = document.createElement(tag);
     if (text !== undefined && text !== null) node.textContent = text;
@@ -127,7 +127,7 @@
   function showCharts() {
     while (charts.length) charts.pop().destroy();
     const least = Math.min(1, ...data.runs.map((run) => run.rate));
-    chart(byId("rate"), "Pass rate of each run", [["pass rate", "--good", (r) => r.rate]], (v) => percent(v, least > 0.98 ? 2 : 0), [Math.max(0, least - Math.max(0.002, (1 - least) * 0.2)), 1 + Math.max(0.001, (1 - least) * 0.08)]);
+    chart(byId("rate"), "Pass rate of each run", [["pass rate", "--good", (r) => r.rate]], (v) => percent(v, least > 0.98 ? 2 : least > 0.8 ? 1 : 0), [Math.max(0, least - Math.max(0.002, (1 - least) * 0.2)), 1 + Math.max(0.001, (1 - least) * 0.08)]);
     chart(byId("time"), "Duration of each run in seconds", [["duration", "--accent", (r) => r.duration]], seconds, (_, low, high) => [0, high * 1.1 || 1]);
     chart(byId("left"), "Guests left on Proxmox by each run", [["left", "--bad", (r) => r.left]], (v) => (Number.isInteger(v) ? String(v) : ""), (_, low, high) => [0, Math.max(4, high + 1)]);
   }
@@ -223,7 +223,7 @@
     byId("state").value = state;
     page = 0;
     showTests();
-    byId("filters").scrollIntoView({ block: "start" });
+    byId("filters").parentElement.scrollIntoView({ block: "start" });
     byId("state").focus({ preventScroll: true });
   }
   const fields = ["find", "state", "last", "module", "marker"];
