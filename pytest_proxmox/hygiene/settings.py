@@ -121,7 +121,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     levels = "off, warn or error"
     for kind in KINDS.values():
-        text = f"when a {kind.name} {kind.predicate}: {levels} (default: {kind.default})"
+        text = f"{kind.name} that a test leaves behind: {levels} (default: {kind.default})"
         parser.addini(kind.ini, text, default=str(kind.default))
     parser.addini(ALLOW, "what any test may leave behind: kind or kind:glob", type="linelist")
     parser.addini(SINGLETONS, "package.module:NAME, set back after each test", type="linelist")

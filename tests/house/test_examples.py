@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,7 @@ import pytest
 from tests.house.source import ROOT
 
 INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
-EXAMPLES = sorted((ROOT / "docs/examples").glob("test_*.py"))
+EXAMPLES = ROOT / "docs" / "examples"
 README_TEST_LINES = 15
 
 
@@ -20,22 +24,43 @@ def _readme_test() -> str:
     return str(blocks[0])
 
 
-def _assert_passes(pytester: pytest.Pytester, text: str) -> None:
+def _assert_passes(pytester: pytest.Pytester) -> None:
     pytester.makeini(INI)
-    pytester.makepyfile(text)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     assert result.ret == pytest.ExitCode.OK
     assert set(result.parseoutcomes()) == {"passed"}
 
 
 def test_the_example_in_the_readme_passes(pytester: pytest.Pytester) -> None:
-    _assert_passes(pytester, _readme_test())
+    pytester.makepyfile(_readme_test())
+    _assert_passes(pytester)
 
 
 def test_the_example_in_the_readme_is_short() -> None:
     assert len(_readme_test().splitlines()) <= README_TEST_LINES
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_of_the_docs_passes(pytester: pytest.Pytester, path: Path) -> None:
-    _assert_passes(pytester, path.read_text())
+def test_the_examples_of_the_docs_pass(pytester: pytest.Pytester) -> None:
+    for path in EXAMPLES.glob("*.py"):
+        shutil.copy(path, pytester.path)
+    _assert_passes(pytester)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_example_in_shell_passes() -> None:
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    result = subprocess.run(
+        ["/bin/sh", EXAMPLES / "control_plane.sh"],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.endswith("3 tests passed\n")
+
+
+def test_each_example_is_shown_in_the_docs() -> None:
+    pages = "".join(page.read_text() for page in (ROOT / "docs").rglob("*.md"))
+    files = {path.name for path in EXAMPLES.iterdir() if path.is_file()} - {"pytest.ini"}
+    assert {name for name in files if f"examples/{name}" not in pages} == set()

@@ -1,0 +1,62 @@
+"""The reference pages and the runbook say what the code says."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from pytest_proxmox import errors
+from scripts import reference_facts
+from scripts.reference_pages import FOLDER, pages
+from tests.house.source import ROOT
+
+RUNBOOK = ROOT / "docs" / "guides" / "troubleshooting-runbook.md"
+PAGES = pages()
+CLASSES = sorted(
+    name
+    for name, kind in vars(errors).items()
+    if inspect.isclass(kind) and kind.__module__ == errors.__name__
+)
+PROSE = sorted(
+    path for path in (ROOT / "docs").rglob("*.md") if not path.is_relative_to(ROOT / "docs/adr")
+)
+# Flags of pytest and its other plugins that our pages name.
+FOREIGN_FLAGS = set(
+    "--base-url --browser --clean-alluredir --collect-only --color --cov --cov-report --dist "
+    "--durations --fail-on-flaky --fixtures --headed --ignore --lf --markers --maxfail --output "
+    "--reruns --screenshot --strict-markers --tb --timeout --tracing --video --with-deps "
+    "--alluredir --yes --cached --clean --help --version".split()
+)
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_reference_page_is_up_to_date(name: str) -> None:
+    told = (FOLDER / name).read_text(encoding="utf-8")
+    assert told == PAGES[name], "run: python -m scripts.reference_pages"
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_an_error_is_found_in_the_runbook(name: str) -> None:
+    assert re.search(rf"^### `{name}`$", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_the_runbook_knows_no_error_that_is_gone() -> None:
+    told = re.findall(r"^### `(\w+)`$", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(told) == CLASSES
+
+
+def _known_flags() -> set[str]:
+    flags = [flag for flag, _ in reference_facts.declared()[0]]
+    flags += [flag for command in reference_facts.commands() for flag, _ in command.flags]
+    return FOREIGN_FLAGS | {found for flag in flags for found in FLAG.findall(flag)}
+
+
+def test_the_pages_name_no_option_that_does_not_exist() -> None:
+    known = _known_flags()
+    texts = {path: path.read_text(encoding="utf-8") for path in PROSE}
+    ours = {path.stem: text for path, text in texts.items() if "src_app" not in text}
+    unknown = {page: set(FLAG.findall(text)) - known for page, text in ours.items()}
+    assert {page: flags for page, flags in unknown.items() if flags} == {}
