@@ -91,7 +91,6 @@ def main() -> Sequence[harness.Row]:
         token = _fill(environment)
         constant = stack.enter_context(_served(CONSTANT, "/constant", {}))
         app = stack.enter_context(_served(MANAGER, "/api/v1/apps/health", environment))
-        header = ("-H", f"Authorization: Bearer {token}")
         peer = _p95(f"{constant}/constant")
         rows = [_list(name, f"{app}{path}", token, peer) for name, path in PAGES.items()]
         with _committing(environment):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from src_app.console import words
 from src_app.console.commands import make_registry
 from src_app.console.language import understand
-from src_app.console.registry import Command, Context, Handler, Outcome
+from src_app.console.registry import Context, Outcome
+from src_app.observability.observer import H, Named, Observer
 from tests.console.conftest import Sit
 
 UNDERSTOOD = {
@@ -114,14 +116,15 @@ def test_nothing_runs_before_the_shown_command_is_confirmed(
     ran: list[str] = []
     sitting = sit(root, answers=["n"])
 
-    def spying(command: Command, _: Handler) -> Handler:
-        def spy(_: Context) -> Outcome:
-            ran.append(command.name)
-            return Outcome()
+    class Spy(Observer):
+        def wrap(self, command: Named, handler: H) -> H:
+            def spy(_: Context) -> Outcome:
+                ran.append(command.name)
+                return Outcome()
 
-        return spy
+            return cast(H, spy)
 
-    registry = make_registry(spying)
+    registry = make_registry(Spy())
     sitting.session.registry = registry
     printed = sitting.run(phrase, expect=3)
     assert f"I understood: {UNDERSTOOD[phrase]}" in printed

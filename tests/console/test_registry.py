@@ -12,10 +12,11 @@ from rich.console import Console
 from pytest_proxmox.fixtures.embedded import EmbeddedProxmox
 from src_app.console.commands import make_registry
 from src_app.console.completion import Completions
-from src_app.console.registry import Command, Context, Handler, Outcome, Registry
+from src_app.console.registry import Command, Context, Registry
 from src_app.console.session import ConsoleSession
 from src_app.console.ui import Ui
 from src_app.db.store import Store
+from src_app.observability.observer import Observer
 from src_app.proxmox.connection import Connection
 from tests.console.conftest import Sit, Sitting
 from tests.console.ending import counted, nothing
@@ -200,21 +201,14 @@ def test_each_choice_of_an_argument_completes(
 
 
 def test_every_handler_goes_through_the_wrap(filled: Sitting) -> None:
-    seen: list[str] = []
-
-    def wrap(command: Command, handler: Handler) -> Handler:
-        def wrapped(context: Context) -> Outcome:
-            seen.append(command.name)
-            return handler(context)
-
-        return wrapped
-
-    registry: Registry = make_registry(wrap)
+    observer = Observer()
+    registry: Registry = make_registry(observer)
     for command in registry:
         values = dict.fromkeys(("command", "words", "setting"), None)
         given = {**values, "number": 1, "action": "backups", "backup": None, "dry_run": True}
         if command.name in ("/help", "/status", "/history", "/validate", "/workspace", "/config"):
             registry.run(Context(command, given, filled.session))
+    seen = [span.name for trace in observer.tracer.traces() for span in trace.spans]
     assert len(seen) == 6
     assert len({id(handler) for handler in registry._handlers.values()}) == len(registry)
 
