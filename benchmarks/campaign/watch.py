@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks.campaign.boundaries import boundary_of
 from pytest_proxmox.target.calls import Api, Resource
@@ -11,6 +11,13 @@ from pytest_proxmox.target.calls import Api, Resource
 Send = Callable[[], Any]
 Happen = Callable[[Send], Any]
 """What happens at the call: it sends the request itself, before or after, or never."""
+
+
+class Watcher(Protocol):
+    """Whoever sees each call of a watched handle, and sends it."""
+
+    def call(self, method: str, path: str, params: dict[str, Any], send: Send) -> Any:
+        """Return what the request gives."""
 
 
 class Trigger:
@@ -37,9 +44,9 @@ class Trigger:
 
 
 class Watched:
-    """An API handle whose calls a trigger sees."""
+    """An API handle whose calls a watcher sees."""
 
-    def __init__(self, api: Api, trigger: Trigger) -> None:
+    def __init__(self, api: Api, trigger: Watcher) -> None:
         self._api = api
         self._trigger = trigger
 
@@ -49,7 +56,7 @@ class Watched:
 
 
 class _Resource:
-    def __init__(self, resource: Resource, path: str, trigger: Trigger) -> None:
+    def __init__(self, resource: Resource, path: str, trigger: Watcher) -> None:
         self._resource = resource
         self._path = path
         self._trigger = trigger

@@ -150,7 +150,7 @@ def test_a_failed_create_leaves_nothing(site: Site) -> None:
 def test_a_locked_guest_is_reported_and_keeps_its_vmid(site: Site) -> None:
     sandbox = site.sandbox()
     guest = sandbox.lxc()
-    site.stranger.put(guest.path("config"), lock="backup")
+    site.lock(guest)
 
     (leftover,) = sandbox.close()
 
@@ -164,7 +164,7 @@ def test_a_vm_with_a_stale_lock_goes_by_a_root_ticket_only(site: Site) -> None:
     before = site.picture()
     sandbox = site.sandbox()
     guest = site.vm(sandbox)
-    site.stranger.put(guest.path("config"), lock="backup")
+    site.lock(guest)
 
     leftovers = sandbox.close()
 
@@ -237,7 +237,7 @@ def test_who_comes_after_our_destroy_is_left_alone(site: Site) -> None:
     guest = sandbox.lxc()
     upid = sandbox.calls.delete(guest.path())
     wait(site.api, upid, timeout_s=60, clock=site.clock).demand("destroy")
-    site.simulator.plant(vmid=int(guest.vmid), type="lxc", node=site.facts.node, config={})
+    site.embedded.plant(vmid=int(guest.vmid), type="lxc", node=site.facts.node, config={})
     before = site.picture()
 
     (leftover,) = sandbox.close()
@@ -255,7 +255,7 @@ def test_who_takes_our_vmid_while_we_destroy_is_no_leftover(
 
     def overtaken(removal: Removal, lease: Lease, trace: Trace) -> list[Leftover]:
         left = residue(removal, lease, trace)
-        if site.simulator.guest(int(guest.vmid)) is None:
+        if site.is_free(guest.vmid):
             site.plant(guest.vmid)
         return left
 
@@ -263,7 +263,7 @@ def test_who_takes_our_vmid_while_we_destroy_is_no_leftover(
 
     assert sandbox.close() == []
     assert states(site) == ["released"]
-    assert site.simulator.guest(int(guest.vmid)) is not None
+    assert not site.is_free(guest.vmid)
 
 
 def test_what_goes_while_we_look_at_it_is_gone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,11 +19,10 @@ def test_a_guests_life_costs_at_most_ten_calls_more(site: Site) -> None:
     sandbox = site.sandbox()
     sandbox.vmid()  # the run has looked round and has its block
     storages = len(site.api(f"nodes/{site.facts.node}/storage").get())
-    before = len(site.simulator.calls)
+    site.made.clear()
 
     sandbox.lxc(start=1)
     assert sandbox.destroyer().destroy_all(site.ledger.leases(site.facts.url)[-1:]) == ()
 
-    made = [f"{call.method} {call.path}" for call in list(site.simulator.calls)[before:]]
-    waits = [call for call in made if "/tasks/UPID" in call]
-    assert len(made) - len(waits) - BARE <= 10 + storages, made
+    waits = [call for call in site.made if "/tasks/UPID" in call]
+    assert len(site.made) - len(waits) - BARE <= 10 + storages, site.made

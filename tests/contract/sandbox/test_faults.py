@@ -62,9 +62,9 @@ def life(site: Site, number: int) -> list[Leftover]:
 
 def numbers(site: Site) -> Iterator[int]:
     """The number of each call in a life without faults."""
-    before = len(site.simulator.calls)
+    before = len(site.embedded.calls)
     assert life(site, 0) == []
-    yield from range(1, len(site.simulator.calls) - before + 1)
+    yield from range(1, len(site.embedded.calls) - before + 1)
 
 
 def test_a_life_survives_at_every_call(life_with: tuple[str, str], site: Site) -> None:
@@ -72,7 +72,7 @@ def test_a_life_survives_at_every_call(life_with: tuple[str, str], site: Site) -
     site.plant(9000)
     site.plant(9002)
     before = site.picture()
-    faults = site.simulator.faults
+    faults = site.embedded.faults
 
     for number in numbers(site):
         rule = faults.add(nth=number, times=1, **fault)
