@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from e2e_tests.manager import ManagerApi
-from e2e_tests.pages import VIEWS, DashboardPage, LoginPage, ViewPage
+from e2e_tests.pages import VIEWS, DashboardPage, LoginPage, TaskDialog, ViewPage
 
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
 
 
 def violations(page: Page) -> list[str]:
-    """Return what axe-core finds wrong, an element a line."""
+    """Return what axe-core finds wrong in either theme, an element a line."""
+    return [line for theme in THEMES for line in _violations_in(page, theme)]
+
+
+def _violations_in(page: Page, theme: Literal["light", "dark"]) -> list[str]:
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     page.evaluate("Promise.all(document.getAnimations().map(a => a.finished.catch(() => null)))")
     found = Axe().run(page, options=RULES).response["violations"]
     return [
-        f"{rule['id']}: {node['html'][:120]} {node['failureSummary']}"
+        f"{theme}: {rule['id']}: {node['html'][:120]} {node['failureSummary']}"
         for rule in found
         for node in rule["nodes"]
     ]
@@ -29,20 +36,52 @@ def violations(page: Page) -> list[str]:
 def test_view_has_no_barriers(
     admin_authenticated_page: Page, site: dict[str, Any], view: str
 ) -> None:
-    page = admin_authenticated_page
-    page.emulate_media(color_scheme="light", reduced_motion="reduce")
-    ViewPage(page).navigate_to(view)
-    assert violations(page) == []
-    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-    assert violations(page) == []
+    ViewPage(admin_authenticated_page).navigate_to(view)
+    assert violations(admin_authenticated_page) == []
 
 
 def test_login_has_no_barriers(page: Page, base_url: str, apis: dict[str, ManagerApi]) -> None:
-    page.emulate_media(color_scheme="light", reduced_motion="reduce")
     LoginPage(page).open(base_url)
     assert violations(page) == []
-    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    page.click("#registerTab")
     assert violations(page) == []
+
+
+@pytest.mark.parametrize("view", ["dashboard", "apps", "backups"])
+def test_view_that_is_empty_has_no_barriers(page_of: Callable[[str], Page], view: str) -> None:
+    page = page_of("other")
+    ViewPage(page).navigate_to(view)
+    expect(ViewPage(page).view(view).get_by_test_id("empty")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_page_that_is_missing_has_no_barriers(authenticated_page: Page, base_url: str) -> None:
+    authenticated_page.goto(f"{base_url}/attic")
+    expect(authenticated_page.locator("#missingView h2")).to_be_visible()
+    assert violations(authenticated_page) == []
+
+
+def test_view_that_failed_has_no_barriers(authenticated_page: Page) -> None:
+    page, views = authenticated_page, ViewPage(authenticated_page)
+    page.route("**/api/v1/system/nodes", lambda route: route.fulfill(status=503, json={}))
+    views.link("nodes").click()
+    expect(views.view("nodes").get_by_test_id("view-error")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_failed_update_has_no_barriers(
+    authenticated_page: Page, deployed_app: dict[str, Any], proxmox_faults: Any
+) -> None:
+    dashboard = DashboardPage(authenticated_page)
+    dashboard.navigate_to_my_apps()
+    proxmox_faults.add(effect="task-error", task="vzdump", text="job errors")
+    dashboard.update_app(deployed_app["hostname"])
+    dialog = TaskDialog(authenticated_page, "updateModal")
+    assert dialog.wait_for_outcome() == "rolled_back"
+    assert violations(authenticated_page) == []
+    dialog.close()
+    expect(dashboard.card(deployed_app["hostname"]).get_by_test_id("app-note")).to_be_visible()
+    assert violations(authenticated_page) == []
 
 
 @pytest.mark.parametrize(
@@ -63,7 +102,6 @@ def test_dialog_has_no_barriers(
     authenticated_page: Page, site: dict[str, Any], action: str, dialog: str
 ) -> None:
     page, dashboard = authenticated_page, DashboardPage(authenticated_page)
-    page.emulate_media(reduced_motion="reduce")
     dashboard.navigate_to_my_apps()
     dashboard.dialog(site["hostname"], action, dialog)
     page.wait_for_load_state("load")

@@ -37,6 +37,16 @@ def test_canvas_comes_from_the_managers_own_address(
     assert canvas.address.startswith(f"/apps/{site['id']}/view/~")
 
 
+def test_dashboard_has_a_shortcut_to_the_canvas(
+    authenticated_page: Page, site: dict[str, Any]
+) -> None:
+    page, canvas = authenticated_page, AppCanvasPage(authenticated_page)
+    page.get_by_test_id("shortcuts").get_by_role("link", name=site["hostname"]).click()
+    canvas.wait_for_iframe_load()
+    expect(canvas.content.locator("#hostname")).to_have_text(site["hostname"])
+    assert DashboardPage(page).is_only_view("apps")
+
+
 def test_app_cannot_reach_the_managers_page(canvas: AppCanvasPage) -> None:
     handle = canvas.page.query_selector(canvas.FRAME)
     frame = handle.content_frame() if handle else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +19,20 @@ pytestmark = [pytest.mark.update, pytest.mark.usefixtures("tidy")]
 def drill(api: ManagerApi) -> dict[str, Any]:
     """An app whose next version never becomes healthy."""
     return api.deploy("update-drill", generate_hostname("drill"), version="1.0")
+
+
+@pytest.fixture(scope="module")
+def rolled_back(api: ManagerApi, admin_api: ManagerApi) -> Iterator[dict[str, Any]]:
+    """An app whose update failed some time ago; all may look at it."""
+    app = api.deploy("update-drill", generate_hostname("drill"), version="1.0")
+    assert api.ended(api.post(f"/apps/{app['id']}/update")["operation"]["id"])["status"] == (
+        "rolled_back"
+    )
+    yield app
+    admin_api.remove_app(app["id"])
+    for backup in admin_api.get("/backups", per_page=200)["backups"]:
+        if backup["app_hostname"] == app["hostname"]:
+            admin_api.remove_backup(backup["id"])
 
 
 @pytest.mark.critical
@@ -40,24 +55,23 @@ def test_failed_update_names_its_step_and_what_was_rolled_back(
 
 
 def test_card_explains_later_what_happened(
-    authenticated_page: Page, drill: dict[str, Any], api: ManagerApi
+    authenticated_page: Page, rolled_back: dict[str, Any]
 ) -> None:
-    api.ended(api.post(f"/apps/{drill['id']}/update")["operation"]["id"])
     dashboard = DashboardPage(authenticated_page)
     dashboard.navigate_to_my_apps()
-    dashboard.card(drill["hostname"]).locator('[data-action="explain"]').click()
+    dashboard.card(rolled_back["hostname"]).locator('[data-action="explain"]').click()
     dialog = dashboard.page.locator("#operationModal")
     expect(dialog).to_have_attribute("data-state", "rolled_back")
     expect(dialog.locator(".progress-step.failed")).to_contain_text("Checking that it is healthy")
 
 
 def test_failed_update_keeps_its_backup(
-    authenticated_page: Page, drill: dict[str, Any], api: ManagerApi
+    authenticated_page: Page, rolled_back: dict[str, Any]
 ) -> None:
-    api.ended(api.post(f"/apps/{drill['id']}/update")["operation"]["id"])
     dashboard = DashboardPage(authenticated_page)
     dashboard.navigate_to_my_apps()
-    assert [b["status"] for b in dashboard.get_app_backups(drill["hostname"])] == ["available"]
+    found = dashboard.get_app_backups(rolled_back["hostname"])
+    assert [backup["status"] for backup in found] == ["available"]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,11 @@ MAX_FILE: Final = 8 * 1024 * 1024
 _TEXT: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json"
 _HTML: Final = "text/html; charset=utf-8"
+_STYLE: Final = (
+    "body{color:#191d2e;font:16px/1.6 system-ui,sans-serif;margin:3rem auto;max-width:40rem;"
+    "padding:0 1.5rem}table{border-collapse:collapse;width:100%}th,td{border-bottom:1px solid "
+    "#dfe2ee;padding:.6rem 0;text-align:left}th{color:#565d76;font-weight:500;width:40%}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,8 @@ def _front(guest: Guest, workload: Workload) -> Page:
     )
     text = (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{html.escape(workload.name)} {workload.version}</title></head>"
+        f"<title>{html.escape(workload.name)} {workload.version}</title>"
+        f"<style>{_STYLE}</style></head>"
         f"<body><h1>{html.escape(workload.name)}</h1><table>{table}</table></body></html>"
     )
     return Page(200, text.encode(), _HTML)

@@ -238,11 +238,12 @@ async def await_health(work: Work, address: str, port: int, path: str) -> None:
     clock, patience_s = work.context.clock, work.context.config.health_timeout_s
     end, pause_s = clock.monotonic() + patience_s, FIRST_PAUSE_S
     while not (health := await work.context.prober.ask(address, port, path)).ok:
-        if clock.monotonic() >= end:
+        left_s = end - clock.monotonic()
+        if left_s <= 0:
             raise AppOperationError(
                 f"The app is not healthy after {patience_s:g} s: {health.text} at port {port}"
             )
-        await clock.pause(pause_s)
+        await clock.pause(min(pause_s, left_s))  # asks once more at the end
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 

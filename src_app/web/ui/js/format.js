@@ -30,6 +30,14 @@ const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle
 // The manager's times are UTC, with or without saying so.
 export const parseTime = (text) => new Date(/(Z|[+-]\d\d:\d\d)$/.test(text) ? text : `${text}Z`);
 
+const HOUR = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+
+// What happened today needs no date.
+export function moment(text) {
+  const when = parseTime(text);
+  return when.toDateString() === new Date().toDateString() ? HOUR.format(when) : TIME.format(when);
+}
+
 export const time = (text) => (text ? TIME.format(parseTime(text)) : "–");
 
 const KINDS = {

@@ -5,7 +5,7 @@ import { isFinal } from "./operations.js";
 import { doing } from "./format.js";
 
 export const icon = (name) =>
-  html`<svg class="icon" aria-hidden="true"><use href="/ui/icons.svg#${name}"></use></svg>`;
+  html`<svg class="icon" aria-hidden="true"><use href="#icon-${name}"></use></svg>`;
 
 // A sign for an app that needs no font with pictures: its initial, in a colour of its own.
 export const appIcon = (name, size = "") => {

@@ -31,10 +31,10 @@ class Router extends EventTarget {
     const link = event.target.closest?.("a[href]");
     if (!link || event.defaultPrevented || event.button !== 0) return;
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-    const name = link.getAttribute("href").slice(1);
-    if (link.target || !VIEWS.includes(name)) return;
+    const [path, asked] = link.getAttribute("href").split("?");
+    if (link.target || !VIEWS.includes(path.slice(1))) return;
     event.preventDefault();
-    this.go(name);
+    this.go(path.slice(1), new URLSearchParams(asked));
   }
 }
 

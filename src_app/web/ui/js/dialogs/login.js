@@ -34,7 +34,7 @@ class LoginDialog extends Dialog {
     return html`
       <div class="modal-box auth-box">
         <header class="auth-head">
-          <svg class="brand-mark" aria-hidden="true"><use href="/ui/icons.svg#brand"></use></svg>
+          <svg class="brand-mark" aria-hidden="true"><use href="#icon-brand"></use></svg>
           <h2 class="modal-title" id="authModalTitle">App manager</h2>
           <p class="muted">Apps on your own Proxmox, one click away.</p>
         </header>

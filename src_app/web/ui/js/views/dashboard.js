@@ -6,15 +6,16 @@ import { api } from "../api.js";
 import { hasUpdate } from "../appcard.js";
 import { OperationDialog } from "../dialogs/dialog.js";
 import { UpdateDialog } from "../dialogs/update.js";
-import { bytes, doing, percent, plural, time } from "../format.js";
+import { bytes, doing, moment, percent, plural, time } from "../format.js";
 import { isFinal, operations } from "../operations.js";
-import { empty, heading, icon, meter } from "../parts.js";
+import { appIcon, empty, heading, icon, meter } from "../parts.js";
 import { go } from "../router.js";
 import { session } from "../session.js";
 import { store } from "../store.js";
 import { View } from "./view.js";
 
 const LATEST = 8;
+const SHORTCUTS = 12;
 const BAD = new Set(["error", "update_failed"]);
 
 export class DashboardView extends View {
@@ -61,6 +62,7 @@ export class DashboardView extends View {
         ${this.tile("Updates", this.count(hasUpdate), "updates")}
         ${this.tile("Need a look", this.count((app) => BAD.has(app.status)), "bad")}
       </div>
+      ${this.shortcuts()}
       <div class="columns">
         <section class="card" aria-labelledby="recentTitle">
           <h2 id="recentTitle">Lately</h2>
@@ -86,6 +88,14 @@ export class DashboardView extends View {
       <span class="tile-value">${value}</span><span class="muted">${label}</span></div>`;
   }
 
+  shortcuts() {
+    const running = store.apps.filter(({ status }) => status === "running").slice(0, SHORTCUTS);
+    if (!running.length) return nothing;
+    return html`<nav class="shortcuts" aria-label="Running apps" data-testid="shortcuts">
+      ${running.map((app) => html`<a class="shortcut" href="/apps?canvas=${encodeURIComponent(app.id)}">
+        ${appIcon(app.name, "small")}<span>${app.hostname}</span></a>`)}</nav>`;
+  }
+
   alerts() {
     const parts = Object.entries(this.health ?? {}).filter(([, part]) => part.ok === false);
     return parts.map(([name, part]) => html`
@@ -101,7 +111,7 @@ export class DashboardView extends View {
           <span class="dot status-${operation.status}"></span>
           <span class="activity-what">${doing(operation)} <strong>${nameOf(operation)}</strong></span>
           <span class="muted">${isFinal(operation) ? operation.status.replace("_", " ") : `${operation.percent} %`}</span>
-          <time class="muted" datetime=${operation.created_at}>${time(operation.created_at)}</time>
+          <time class="muted" datetime=${operation.created_at} title=${time(operation.created_at)}>${moment(operation.created_at)}</time>
         </button></li>`)}
     </ul>`;
   }

@@ -64,7 +64,7 @@ export class MonitoringView extends View {
     const option = (key, name) => html`<option value=${key} ?selected=${key === this.subject.key}>${name}</option>`;
     return html`
       <div class="bar">
-        <label class="inline">Of
+        <label class="inline">Node or app
           <select id="monitoringSubject" @change=${({ target }) => this.#look(target.value, this.timeframe)}>
             <optgroup label="Nodes">${this.nodes.map(({ node }) => option(`node:${node}`, node))}</optgroup>
             <optgroup label="Apps">${store.apps.filter(({ vmid }) => vmid).map((app) => option(`app:${app.id}`, app.hostname))}</optgroup>

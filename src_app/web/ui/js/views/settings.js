@@ -4,7 +4,7 @@ import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { live } from "../../vendor/lit-html/directives/live.js";
 import { api } from "../api.js";
 import { attempt, confirm, toast } from "../dialogs/dialog.js";
-import { time } from "../format.js";
+import { moment, time } from "../format.js";
 import { fieldError, heading, icon, problemText } from "../parts.js";
 import { session } from "../session.js";
 import { store } from "../store.js";
@@ -270,8 +270,8 @@ export class SettingsView extends View {
       <section class="card" aria-labelledby="auditTitle">
         <h2 id="auditTitle">Who did what</h2>
         <ul class="plain-list" id="auditLog" data-testid="audit">${this.audit.map((entry) => html`
-          <li class="spread"><span><strong>${entry.action}</strong> ${entry.subject}</span>
-            <span class="muted">${this.#name(entry.user_id)} · ${time(entry.at)}</span></li>`)}</ul>
+          <li class="entry"><span><strong>${entry.action}</strong> ${entry.subject}</span>
+            <span class="muted" title=${time(entry.at)}>${this.#name(entry.user_id)} · ${moment(entry.at)}</span></li>`)}</ul>
       </section>`;
   }
 

@@ -73,7 +73,12 @@ export class View {
   }
 
   render() {
-    render(this.error ? failure(this.error, () => this.reload()) : html`${this.template()}`, this.root);
+    render(this.error ? this.failure() : html`${this.template()}`, this.root);
+  }
+
+  failure() {
+    const name = this.root.getAttribute("aria-label");
+    return html`<h1 class="sr-only">${name}</h1>${failure(this.error, () => this.reload())}`;
   }
 
   get signal() {
