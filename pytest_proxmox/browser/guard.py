@@ -14,7 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from pytest_proxmox.browser.callers import calling
 from pytest_proxmox.browser.diagnosis import closed_error, death_above, death_of, page_of
@@ -24,7 +24,7 @@ from pytest_proxmox.browser.overlays import explain
 from pytest_proxmox.browser.redaction import Redactor
 from pytest_proxmox.browser.traces import cut_off, is_cut_off, lost, write_lost_trace
 from pytest_proxmox.browser.watching import PageWatch
-from pytest_proxmox.clock import Clock, SystemClock
+from pytest_proxmox.clock import Clock, SystemClock, reading
 from pytest_proxmox.errors import PageClosedError
 
 LOG = logging.getLogger("pytest_proxmox.browser")
@@ -37,13 +37,9 @@ _OWNERS = ("BrowserContext", "Browser", "BrowserType", "Tracing")
 _KEPT_ACTIONS = 200
 
 
-class Action(NamedTuple):
-    """One call that a test made; rendered only when somebody wants to read it."""
-
-    at: float
-    owner: Any
-    name: str
-    args: tuple[Any, ...]
+# One call that a test made: when, of what, which method, with what. A plain tuple, rendered only
+# when somebody wants to read it: each action of each test makes one.
+Action = tuple[float, Any, Callable[..., Any], tuple[Any, ...]]
 
 
 class Guard:
@@ -103,7 +99,7 @@ class Guard:
             if wrapper is None and not owner and _acts(method):
                 answers = cls.__name__ == "Dialog" and name in ("accept", "dismiss")
                 inner = self.watch.answering(method) if answers else method
-                wrapper = self._acting(f"{cls.__name__}.{name}", name, inner)
+                wrapper = self._acting(cls.__name__, name, inner)
             if wrapper is not None:
                 self._undo.append((cls, name, method))
                 setattr(cls, name, _disguised(wrapper, method))
@@ -125,39 +121,41 @@ class Guard:
             return self._expecting(f"{kind}.{name}", method)
         return None
 
-    def _acting(self, title: str, name: str, method: Callable[..., Any]) -> Any:
-        note, clock, errors = self.actions.append, self.clock.now, self._errors
-        failed, crashed, make = self._failed, self.watch.crashed, Action._make
-        habit = self.habits.watches(name)
+    def _acting(self, kind: str, name: str, method: Callable[..., Any]) -> Any:
+        """Few variables and no call that can be spared: this is paid at each action of a test."""
+        note, now, errors = self.actions.append, reading(self.clock), self._errors
+        failed = functools.partial(self._failed, f"{kind}.{name}")
+        crashed = self.watch.crashed
+        habit = self.habits.watches(kind, name)
 
         if inspect.iscoroutinefunction(method):
 
             async def guarded_async(self: Any, *args: Any, **kwargs: Any) -> Any:
                 __tracebackhide__ = True
-                note(make((clock(), self, name, args)))
+                note((now(), self, method, args))
                 if crashed:
-                    failed(title, self, None)
+                    failed(self, None)
                 if habit is not None:
-                    habit(self, name, args, kwargs)
+                    habit(self, method.__name__, args, kwargs)
                 try:
                     return await method(self, *args, **kwargs)
                 except errors as exc:
-                    failed(title, self, exc)
+                    failed(self, exc)
                     raise
 
             return guarded_async
 
         def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
-            note(make((clock(), self, name, args)))
+            note((now(), self, method, args))
             if crashed:
-                failed(title, self, None)
+                failed(self, None)
             if habit is not None:
-                habit(self, name, args, kwargs)
+                habit(self, method.__name__, args, kwargs)
             try:
                 return method(self, *args, **kwargs)
             except errors as exc:
-                failed(title, self, exc)
+                failed(self, exc)
                 raise
 
         return guarded
@@ -287,7 +285,7 @@ class Guard:
     def told_actions(self, page: Any) -> Iterator[str]:
         """Yield what was done to ``page``, the oldest first, without what was typed."""
         for action in self.actions:
-            if page_of(action.owner) is page:
+            if page_of(action[1]) is page:
                 yield self.redactor.text(_told(action))
 
 
@@ -352,11 +350,12 @@ def _disguised(wrapper: Any, method: Callable[..., Any]) -> Any:
 
 
 def _told(action: Action) -> str:
-    what = type(action.owner).__name__
-    inner = getattr(action.owner, "_impl_obj", None)
-    located = getattr(inner, "_actual_locator", action.owner if what == "Locator" else None)
+    at, owner, method, args = action
+    what = type(owner).__name__
+    inner = getattr(owner, "_impl_obj", None)
+    located = getattr(inner, "_actual_locator", owner if what == "Locator" else None)
     where = "" if located is None else f" on {located!r}"
     shown = ""
-    if what in ("Page", "Frame") and action.args and isinstance(action.args[0], str):
-        shown = repr(action.args[0][:80])
-    return f"{clock_time(action.at)} {what}.{action.name}({shown}){where}"
+    if what in ("Page", "Frame") and args and isinstance(args[0], str):
+        shown = repr(args[0][:80])
+    return f"{clock_time(at)} {what}.{method.__name__}({shown}){where}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pytest_proxmox.browser.callers import Caller, calling
@@ -17,6 +18,12 @@ _WAITS = ("wait_for_load_state", "goto", "reload", "wait_for_url", "go_back", "g
 IDLE = "networkidle"
 
 Habit = Callable[[Any, str, tuple[Any, ...], dict[str, Any]], None]
+
+
+@lru_cache(maxsize=512)
+def _is_password(field: str) -> bool:
+    """Whether a field is one for a password, by its selector; asked each time one is typed into."""
+    return _PASSWORD.search(field) is not None
 
 
 class Spot(NamedTuple):
@@ -37,13 +44,16 @@ class Habits:
         self._waited_ms: Counter[Spot] = Counter()
         self._by_hand: dict[str, Caller | None] = {}
 
-    def watches(self, name: str) -> Habit | None:
-        """Return what looks at the calls of a method, None for most."""
+    def watches(self, kind: str, name: str) -> Habit | None:
+        """Return what looks at the calls of a method of a class, None for most."""
         if name == "wait_for_timeout":
             return self._fixed_wait
         if name in _WAITS:
             return self._idle_wait
-        return self._typing if name in _TYPING else None
+        if name not in _TYPING:
+            return None
+        is_selected = name in _SELECTS and kind in ("Page", "Frame")
+        return self._typing_into if is_selected else self._typing
 
     def _fixed_wait(
         self, owner: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -61,12 +71,17 @@ class Habits:
         if IDLE in args or kwargs.get("wait_until") == IDLE or kwargs.get("state") == IDLE:
             self._counts[Spot(IDLE, calling())] += 1
 
+    def _typing_into(
+        self, owner: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        if _is_password(args[0] if args else kwargs.get("selector", "")):
+            self._typed(args[1:], kwargs)
+
     def _typing(self, owner: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        of_page = name in _SELECTS and type(owner).__name__ in ("Page", "Frame")
-        field = str(kwargs.get("selector", args[0] if args else "")) if of_page else repr(owner)
-        if not _PASSWORD.search(field):
-            return
-        values = args[1:] if of_page else args
+        if _is_password(repr(owner)):
+            self._typed(args, kwargs)
+
+    def _typed(self, values: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         for value in (*values, kwargs.get("value"), kwargs.get("text")):
             if isinstance(value, str):
                 self._redactor.learn(value)
