@@ -10,6 +10,16 @@ import pytest
 from tests.plugin.conftest import Project
 
 EXAMPLE = Path(__file__).parents[2] / "examples/pytest-playwright"
+LAUNCHED = """
+def test_launch(browser_type_launch_args, browser_name):
+    assert browser_type_launch_args.get("headless", True) is {headless}
+    assert browser_name == "{browser}"
+"""
+WRONG = """
+def test_notes_are_wrong(page):
+    page.goto("/notes.html")
+    assert page.title() == "something else"
+"""
 LOST = """
 def test_page_is_lost(page):
     page.goto("/notes.html")
@@ -43,6 +53,33 @@ def test_example_passes_with_every_option_of_pytest_playwright(example: Project)
     videos = list(example.path.glob("test-results/*/video*.webm"))
     warned = "--video records nothing" in result.stdout.str()
     assert bool(videos) is not warned
+
+
+def test_pages_of_a_failed_test_are_kept_where_options_say_so(example: Project) -> None:
+    example.write("tests/test_wrong.py", WRONG)
+    result = example.run_browser(
+        "--tracing=retain-on-failure",
+        "--screenshot=only-on-failure",
+        "--video=retain-on-failure",
+        "-k=wrong or survives",
+    )
+    outcomes = result.parseoutcomes()
+    assert (outcomes["passed"], outcomes["failed"]) == (1, 1)
+    kept = {path.parent.name for path in example.path.glob("test-results/*/*")}
+    assert kept == {"tests-test-wrong-py-test-notes-are-wrong-chromium"}
+    names = {path.name for path in example.path.glob("test-results/*/*")}
+    assert names >= {"trace.zip", "test-failed-1.png", "page-1.life.log", "page-1.html"}
+
+
+def test_browser_is_shown_when_headed(example: Project) -> None:
+    example.write("tests/test_launch.py", LAUNCHED.format(headless=False, browser="chromium"))
+    example.run_browser("--headed", "-k", "launch").assert_outcomes(passed=1, deselected=3)
+
+
+def test_each_browser_that_is_named_is_used(example: Project) -> None:
+    example.write("tests/test_launch.py", LAUNCHED.format(headless=True, browser="firefox"))
+    result = example.run_browser("--browser=firefox", "-k", "launch")
+    result.assert_outcomes(passed=1, deselected=3)
 
 
 def test_example_without_the_guard_is_as_without_the_plugin(example: Project) -> None:
