@@ -46,17 +46,30 @@ def flows(folder: Path) -> Iterator[Flow]:
         outcome = (
             "failed" if failed else "skipped" if case.find("skipped") is not None else "passed"
         )
-        test = case.get("name", "").partition("[")[0]
-        name = re.sub(r"^test_", "", test).replace("_", " ")
-        yield Flow(name, outcome, float(case.get("time", 0)), _picture(folder / "pages", test))
+        test = case.get("name", "")
+        yield Flow(
+            name=told(test),
+            outcome=outcome,
+            took_s=float(case.get("time", 0)),
+            picture=_picture(folder / "pages", test),
+        )
+
+
+def told(test: str) -> str:
+    """Return a test's name as a sentence, with what it was given besides its browser."""
+    name, _, given = test.rstrip("]").partition("[")
+    words = re.sub(r"^test_", "", name).replace("_", " ")
+    more = given.removeprefix("chromium").strip("-")
+    return words[:1].upper() + words[1:] + (f": {more}" if more else "")
 
 
 def _picture(folder: Path, test: str) -> Path | None:
-    wanted = test.replace("_", "-").lower()
+    """Return the picture in the folder that pytest-playwright named after the test."""
+    wanted = re.sub(r"[^a-z0-9]+", "-", test.lower()).strip("-")
     found = sorted(
         picture
         for picture in folder.glob("*/*.png")
-        if f"-{wanted}-" in f"{picture.parent.name.lower()}-"
+        if picture.parent.name.lower().endswith(f"-{wanted}")
     )
     return found[0] if found else None
 
@@ -65,7 +78,7 @@ def page(folder: Path, shown: list[Flow]) -> str:
     """Return the gallery as HTML."""
     figures = "".join(_figure(folder, flow) for flow in shown)
     matrix = folder / "pages" / "navigation-matrix.html"
-    more = f'<p><a href="{matrix.relative_to(folder)}">Navigation matrix</a></p>'
+    more = f'<p><a href="{matrix.relative_to(folder)}">Each switch from view to view</a></p>'
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>What the flows showed</title>'

@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 from e2e_tests.matrix import LIMIT_MS, Cell, Matrix
 from e2e_tests.pages import VIEWS, ViewPage
 
-pytestmark = pytest.mark.navigation
+pytestmark = [pytest.mark.navigation, pytest.mark.critical]
 
 
 @pytest.mark.parametrize("origin", VIEWS)
