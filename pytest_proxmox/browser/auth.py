@@ -141,9 +141,12 @@ class AuthFlow:
         """
         self.timeline.clear()
         self._began = self.clock.monotonic()
-        login = self._hold(page.context, base_url, role)
-        with self._entering(page, base_url, login):
-            self._step("open", lambda: page.goto(base_url + self.start_path, wait_until="commit"))
+        known = self.logins.get(role)
+        self._enter(page, base_url, known or self._log_in(page.context, base_url, role))
+        if known is not None and not self._still_good(page, base_url, known):
+            del self.logins[role]
+            page.goto("about:blank")  # what the app does about it ends here
+            self._enter(page, base_url, self._log_in(page.context, base_url, role), clean=False)
         self.verify(page)
         return page
 
@@ -183,27 +186,26 @@ class AuthFlow:
 
     # --- steps ------------------------------------------------------------------------------
 
-    def _hold(self, context: BrowserContext, base_url: str, role: str) -> Login:
-        """Return a login that holds: the one of this process, or a new one."""
-        api = context.request
-        known = self.logins.get(role)
-        if known is not None:
-            if self._step("login still good", lambda: self.adapter.holds(api, base_url, known)):
-                return known
-            del self.logins[role]
-        login = self._step("log in", lambda: self._log_in(context, base_url, role))
-        self.logins[role] = login
-        return login
+    def _still_good(self, page: Page, base_url: str, known: Login) -> bool:
+        """Whether the app takes a login of before; asked while its page is loading."""
+        api = page.context.request
+        return self._step("login still good", lambda: self.adapter.holds(api, base_url, known))
+
+    def _enter(self, page: Page, base_url: str, login: Login, *, clean: bool = True) -> None:
+        """Begin to load the app's first page with a login; ``clean`` where none was there."""
+        clean = clean and page.url == "about:blank"  # else somebody else may have been here
+        with self._entering(page, base_url, login, clean=clean):
+            self._step("open", lambda: page.goto(base_url + self.start_path, wait_until="commit"))
 
     @contextmanager
-    def _entering(self, page: Page, base_url: str, login: Login) -> Iterator[None]:
+    def _entering(self, page: Page, base_url: str, login: Login, *, clean: bool) -> Iterator[None]:
         """Let the next document of ``page`` begin with the login, and no later one.
 
         Playwright's own set_storage_state opens a page for each origin: it takes longer than
         the rest of the login together.
         """
         context = page.context
-        if page.url != "about:blank":  # somebody else may have been logged in here
+        if not clean:
             context.clear_cookies()
         if login.state["cookies"]:
             context.add_cookies(login.state["cookies"])
@@ -218,6 +220,12 @@ class AuthFlow:
             yield
 
     def _log_in(self, context: BrowserContext, base_url: str, role: str) -> Login:
+        """Return a new login of this process."""
+        login = self._step("log in", lambda: self._logged_in(context, base_url, role))
+        self.logins[role] = login
+        return login
+
+    def _logged_in(self, context: BrowserContext, base_url: str, role: str) -> Login:
         account = self.account(role)
         self.redactor.learn(account.password)
         try:
