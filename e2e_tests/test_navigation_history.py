@@ -126,6 +126,19 @@ def test_navigation_while_an_app_is_deployed(authenticated_page: Page, api: Mana
     assert dashboard.get_app_status(hostname) == "running"
 
 
+def test_navigation_while_an_app_is_updated(
+    authenticated_page: Page, api: ManagerApi, deployed_app: dict[str, Any]
+) -> None:
+    dashboard = DashboardPage(authenticated_page)
+    accepted = api.post(f"/apps/{deployed_app['id']}/update")
+    for view in VIEWS:
+        dashboard.navigate_to(view)
+        assert dashboard.is_only_view(view)
+    api.done(accepted)
+    dashboard.navigate_to_my_apps()
+    assert dashboard.get_app_version(deployed_app["hostname"]) == "2.0"
+
+
 def test_slow_answer_of_a_view_that_was_left_changes_nothing(authenticated_page: Page) -> None:
     page, views = authenticated_page, ViewPage(authenticated_page)
     held: list[Route] = []
