@@ -56,7 +56,7 @@ def test_calls_are_those_of_the_test(project: Project) -> None:
     project.write(
         "test_it.py",
         "def paths(simulator):\n"
-        "    return [c.path for c in simulator.calls if c.path not in ('/access/ticket', '/version')]\n"
+        "    return [call.path for call in simulator.calls]\n"
         "def test_one(proxmox, proxmox_simulator):\n"
         "    proxmox.pools.get()\n"
         "    assert paths(proxmox_simulator)[-1] == '/pools'\n"
@@ -64,7 +64,7 @@ def test_calls_are_those_of_the_test(project: Project) -> None:
         "    seen = proxmox_simulator.calls.total\n"
         "    assert seen > 0\n"
         "    proxmox.nodes.get()\n"
-        "    assert paths(proxmox_simulator) == ['/nodes']\n"
+        "    assert '/pools' not in paths(proxmox_simulator)\n"
         "    assert [c.path for c in proxmox_simulator.calls.since(seen)][-1] == '/nodes'\n",
     )
     project.run(*AT_ONCE).assert_outcomes(passed=2)
