@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,10 +31,12 @@ def counted(before: Hook, after: Hook) -> Iterator[list[str]]:
     """Call the hooks around each request to Proxmox; yields the list of the requests' methods."""
     send = requests.Session.send
     seen: list[str] = []
+    numbering = threading.Lock()  # a sync asks from several threads
 
     def sending(session: requests.Session, request: Any, **given: Any) -> requests.Response:
-        number = len(seen)
-        seen.append(f"{request.method} {request.path_url.partition('?')[0]}")
+        with numbering:
+            number = len(seen)
+            seen.append(f"{request.method} {request.path_url.partition('?')[0]}")
         before(number, request.method)
         answer = send(session, request, **given)
         after(number, request.method)
