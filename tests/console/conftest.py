@@ -22,6 +22,7 @@ from src_app.proxmox.connection import Connection
 from src_app.proxmox.endpoint import ConnectArguments, resolve
 from src_app.workspace import ProjectWorkspace, WorkspaceConfig
 from tests.app.conftest import proxmox_environment
+from tests.still import StillClock
 
 
 @pytest.fixture(scope="session")
@@ -103,6 +104,7 @@ def sit(environment: dict[str, str], tmp_path: Path) -> Iterator[Sit]:
         ask = (lambda question, secret: left.pop(0)) if answers is not None else None
         ui = Ui(Console(file=out, width=150), Console(file=err, width=150), ask=ask)
         told = {**environment, "APP_CONSOLE_HOME": str(tmp_path / "console-home")}
+        given = {"clock": StillClock(), **given}
         session = ConsoleSession(make_registry(), ui, cwd=folder, environ=told, **given)
         opened.append(session)
         session.detect()

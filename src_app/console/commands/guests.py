@@ -159,21 +159,42 @@ def describe(context: Context) -> Outcome:
 
 # --- wanting ----------------------------------------------------------------------------------
 
-SPEC = ("cores", "memory", "disk", "storage", "template", "bridge", "description")
-
 
 def create(context: Context) -> Outcome:
     """Want a new guest: /apply makes it, or this command itself with --now."""
-    services, kind = context.session.services, context["kind"]
-    name = context["name"]
+    services = context.session.services
+    values = _wish(context)
+    vmid, kind, name, node = (values[key] for key in ("vmid", "kind", "name", "node"))
+    data = {"vmid": vmid, "kind": kind, "name": name, "node": node, "applied": False}
+    if context["dry_run"]:
+        return Outcome((f"Would want {kind} {vmid} ({name}) on {node}.",), data)
+    services.store.run(lambda db: _want(db, values))
+    if not context["now"]:
+        shown = (
+            f"📝 {kind} {vmid} ({name}) on {node} is wanted. /plan shows it, /apply makes it.",
+        )
+        return Outcome(shown, data)
+    place = GuestPlace(kind, node, vmid)
+    steps = [Step("create", place, name, spec=spec_of(WantedGuest(**values)))]
+    steps += [Step("start", place, name)] if context["start"] else []
+    try:
+        with services.workspace.lock().alone():
+            outcome = carry_out(context, tuple(steps))
+    except BaseException:
+        services.store.run(lambda db: db.wanted.delete(vmid))  # it was wanted now, or not at all
+        raise
+    return Outcome(outcome.shown, {**data, "applied": True})
+
+
+def _wish(context: Context) -> dict[str, Any]:
+    """Return the row of the guest that a create describes, what it leaves open chosen."""
+    services, kind, name = context.session.services, context["kind"], context["name"]
     if name is None:
         raise UsageError(f"create: --name is missing: create {kind} --name NAME")
     if (problem := DNS_NAME(name)) is not None:
         raise InvalidInput(f'create: name "{name}" {problem}', fields={"name": problem})
     if kind == "vm" and context["template"]:
         raise UsageError("create: --template is for containers; a VM begins with an empty disk")
-    vmid = context["vmid"] or _free_vmid(context)
-    node = context["node"] or services.workspace.config.node or services.life.best_node()
     spec = {
         "name": name,
         "cores": context["cores"],
@@ -186,27 +207,9 @@ def create(context: Context) -> Outcome:
         "tags": context["tag"],
         "started": context["start"],
     }
-    values = {"vmid": vmid, "kind": kind, "name": name, "node": node, "spec": spec}
-    row = WantedGuest(**values)
-    place = GuestPlace(kind, node, vmid)
-    steps = [Step("create", place, name, spec=spec_of(row))]
-    steps += [Step("start", place, name)] if context["start"] else []
-    data = {"vmid": vmid, "kind": kind, "name": name, "node": node, "applied": False}
-    if context["dry_run"]:
-        return Outcome((f"Would want {kind} {vmid} ({name}) on {node}.",), data)
-    services.store.run(lambda db: _want(db, values))
-    if not context["now"]:
-        shown = (
-            f"📝 {kind} {vmid} ({name}) on {node} is wanted. /plan shows it, /apply makes it.",
-        )
-        return Outcome(shown, data)
-    try:
-        with services.workspace.lock().alone():
-            outcome = carry_out(context, tuple(steps))
-    except BaseException:
-        services.store.run(lambda db: db.wanted.delete(vmid))  # it was wanted now, or not at all
-        raise
-    return Outcome(outcome.shown, {**data, "applied": True})
+    vmid = context["vmid"] or _free_vmid(context)
+    node = context["node"] or services.workspace.config.node or services.life.best_node()
+    return {"vmid": vmid, "kind": kind, "name": name, "node": node, "spec": spec}
 
 
 def _want(db: RepositoryFactory, values: dict[str, Any]) -> None:
