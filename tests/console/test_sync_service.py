@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from src_app.workspace import ProjectWorkspace
 from src_app.workspace.parts import DATABASE
 
 Plant = Callable[..., None]
+WORLDS = int(os.environ.get("WORLDS", "60"))
 NODE = {"node": "pve", "status": "online", "maxcpu": 8, "maxmem": 2**34}
 
 
@@ -273,7 +275,7 @@ def random_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @given(GUESTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=WORLDS, deadline=None)
 def test_random_world_is_stored_whole_and_nothing_is_invented(
     random_store: Store, guests: dict[int, dict[str, Any]]
 ) -> None:
