@@ -35,7 +35,8 @@ from pytest_proxmox.target.session import connect
 from pytest_proxmox.values import Vmid, VmidRange
 
 SPAN: Final = VmidRange.parse("9000-9039")
-RATE: Final = 300.0  # a lease of half an hour lasts six seconds: a busy machine keeps that
+RATE: Final = 300.0  # a lease of half an hour lasts six seconds: a quiet machine keeps that
+REST_S: Final = 0.05
 APART_S: Final = 120.0
 WORKERS: Final = 3
 END_S: Final = 900.0
@@ -44,12 +45,13 @@ END_S: Final = 900.0
 class FastClock(SystemClock):
     """Wall time that runs fast and is set wrong; waiting is by real time."""
 
-    def __init__(self, skew_s: float) -> None:
+    def __init__(self, skew_s: float, rate: float) -> None:
         self._skew_s = skew_s
+        self._rate = rate
 
     def now(self) -> float:
         """Return the machine's idea of the time."""
-        return super().now() * RATE + self._skew_s
+        return super().now() * self._rate + self._skew_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Claimant:
     skew_s: float
     claims: int
     seed: int
+    rate: float
     goes_on: bool = True
 
 
@@ -111,7 +114,7 @@ class Referee:
 
 def claim(claimant: Claimant) -> None:
     """Claim and let go until enough is claimed, or until the lease is lost."""
-    clock = FastClock(claimant.skew_s)
+    clock = FastClock(claimant.skew_s, claimant.rate)
     tally = Tally()
     run = Run.here(claimant.run, worker=claimant.worker)
     with Ledger(claimant.folder / claimant.run, durable=False, clock=clock) as ledger:
@@ -124,7 +127,7 @@ def claim(claimant: Claimant) -> None:
             pool=PARENT,
             clock=clock,
         ).open()
-        with Heartbeat(sandbox.ground, every_s=BEAT_S / RATE):
+        with Heartbeat(sandbox.ground, every_s=BEAT_S / claimant.rate):
             try:
                 _claim(claimant, sandbox, tally)
             except LeaseLost:
@@ -139,7 +142,10 @@ def _claim(claimant: Claimant, sandbox: Sandbox, tally: Tally) -> None:
     rng = random.Random(claimant.seed)
     referee = Referee(claimant.folder, f"{claimant.run}/{claimant.worker}")
     hungry, over = claimant.folder / "hungry", claimant.folder / "over"
+    parent = multiprocessing.parent_process()
     while tally.claims < claimant.claims or (claimant.goes_on and not over.exists()):
+        if parent is None or not parent.is_alive():
+            return  # the campaign was killed
         held: list[Vmid] = []
         try:
             with suppress(RangeExhausted):  # the other run has the rest for now
@@ -153,8 +159,11 @@ def _claim(claimant: Claimant, sandbox: Sandbox, tally: Tally) -> None:
             for vmid in held:
                 referee.let_go(vmid)
         if rng.random() < 0.02 and held:
-            sandbox.lxc()
+            with suppress(RangeExhausted):
+                sandbox.lxc()
         sandbox.close()
+        if tally.claims >= claimant.claims:  # the others have yet to do theirs
+            SystemClock().sleep(REST_S)
 
 
 def _try_to_harm(sandbox: Sandbox, held: list[Vmid], tally: Tally) -> None:
@@ -174,8 +183,12 @@ def _try_to_harm(sandbox: Sandbox, held: list[Vmid], tally: Tally) -> None:
             tally.doubles.append(f"{int(vmid)}: {sandbox.run.id} made a guest without a lease")
 
 
-def campaign(claims: int, seed: int) -> Tally:
-    """Return what all processes together found."""
+def campaign(claims: int, seed: int, *, rate: float = RATE) -> Tally:
+    """Return what all processes together found.
+
+    ``rate`` is how fast their clocks run: a lease that ends before a busy machine comes to renew
+    it is lost, and nobody is left to take over.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.campaign.claims", "proxmoxer.backends.https"])
     rng = random.Random(seed)
@@ -184,21 +197,24 @@ def campaign(claims: int, seed: int) -> Tally:
         tempfile.TemporaryDirectory(prefix="claims-") as name,
     ):
         folder = Path(name)
-        _run(context, ground, folder, claims, seed)
+        _run(context, ground, folder, claims, seed, rate)
         told = [Tally(**json.loads(one.read_text())) for one in folder.glob("tally-*.json")]
         doubles = [double for one in told for double in one.doubles] + ground.differences()
     sums = {name: sum(getattr(one, name) for one in told) for name in Tally.counts}
     return Tally(**sums, doubles=doubles)
 
 
-def _run(context: ForkServerContext, ground: Ground, folder: Path, claims: int, seed: int) -> None:
+def _run(
+    context: ForkServerContext, ground: Ground, folder: Path, claims: int, seed: int, rate: float
+) -> None:
     share = claims // (2 * WORKERS) + 1
-    first = Claimant(ground.endpoint, ground.facts, folder, "here", "", -APART_S / 2, share, seed)
+    behind = -APART_S / 2
+    first = Claimant(ground.endpoint, ground.facts, folder, "here", "", behind, share, seed, rate)
     with _at_work(context, first) as here:
         stopped = replace(first, run="there", skew_s=APART_S / 2, seed=seed + 100)
         with _at_work(context, stopped) as there:
             _until_claimed(folder, "there")
-            _stand_still(there, folder, ground)
+            _stand_still(there, folder, ground, rate)
             _join(there)
         (folder / "over").touch()
         done = sum(_claimed(folder, "there"))
@@ -242,7 +258,9 @@ def _holder(path: Path) -> str:
         return ""
 
 
-def _stand_still(processes: list[ForkServerProcess], folder: Path, ground: Ground) -> None:
+def _stand_still(
+    processes: list[ForkServerProcess], folder: Path, ground: Ground, rate: float
+) -> None:
     """Stop a run for longer than its lease; meanwhile the other one wants all VMIDs."""
     clock = SystemClock()
     pids = [process.pid for process in processes if process.pid is not None]
@@ -250,9 +268,9 @@ def _stand_still(processes: list[ForkServerProcess], folder: Path, ground: Groun
         os.kill(pid, signal.SIGSTOP)
     # It renewed before the stop, so its leases are over by its own clock from here on; the other
     # run, whose clock is behind, may take them over SKEW_S and that difference later.
-    clock.sleep(LEASE_S / RATE)
+    clock.sleep(LEASE_S / rate)
     (folder / "stopped-there").touch()
-    clock.sleep((SKEW_S + APART_S) / RATE + 0.5)
+    clock.sleep((SKEW_S + APART_S) / rate + 0.5)
     (folder / "hungry").touch()
     end = clock.monotonic() + END_S
     while _has_pools(ground, "there") and clock.monotonic() < end:

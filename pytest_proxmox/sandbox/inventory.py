@@ -198,6 +198,14 @@ class Inventory:
             made += [row for row in _task_rows(rows) if self._names(row.upid, vmid)]
         return made
 
+    def running_clones(self, node: NodeName) -> list[TaskRow]:
+        """Return the clones that go on at a node; their logs may not name the new guest yet."""
+        made: list[TaskRow] = []
+        for kind in sorted(CLONING):
+            rows = self._calls.get(f"nodes/{node}/tasks", typefilter=kind, source="active")
+            made += [row for row in _task_rows(rows) if row.is_running]
+        return made
+
     def _names(self, upid: Upid, vmid: Vmid) -> bool:
         lines = self._calls.get(f"nodes/{upid.node}/tasks/{upid}/log", limit=0)
         named = re.compile(rf"\bwith ID {int(vmid)}\b|\b(vm|subvol|basevol)-{int(vmid)}-")

@@ -45,9 +45,12 @@ class Calls(Sequence[CallRecord]):
 
     def __init__(self) -> None:
         self._entries: deque[_Entry] = deque(maxlen=KEPT)
+        self.total = 0
+        """How many there ever were, also those that are not kept any more."""
 
     def add(self, method: str, trace: Trace, answer: Answer, at: float) -> None:
         """Keep a request, what it turned out to be, its answer, and when that was."""
+        self.total += 1
         self._entries.append(
             (
                 method,
@@ -62,8 +65,13 @@ class Calls(Sequence[CallRecord]):
         )
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all but how many there were."""
         self._entries.clear()
+
+    def since(self, total: int) -> list[CallRecord]:
+        """Return those that came after ``total`` was what it was then, as far as they are kept."""
+        entries = list(self._entries)
+        return [_record(entry) for entry in entries[max(0, len(entries) - self.total + total) :]]
 
     def __len__(self) -> int:
         return len(self._entries)

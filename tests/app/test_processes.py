@@ -45,7 +45,7 @@ async def test_two_processes_share_the_work_and_do_nothing_twice(
     proxmox_simulator: EmbeddedProxmox,
 ) -> None:
     other = Manager.build(configuration, environment, hasher=CHEAP)
-    seen = len(proxmox_simulator.calls)
+    seen = proxmox_simulator.calls.total
     for number in range(6):
         ask(manager, identity, f"site{number}")
     await asyncio.gather(manager.engine.drain(), other.engine.drain())
@@ -53,7 +53,7 @@ async def test_two_processes_share_the_work_and_do_nothing_twice(
     assert [row.status for row in rows] == ["succeeded"] * 6
     creates = [
         call
-        for call in proxmox_simulator.calls[seen:]
+        for call in proxmox_simulator.calls.since(seen)
         if call.method == "POST" and call.path.endswith("/lxc") and call.status == 200
     ]
     assert len(creates) == 6

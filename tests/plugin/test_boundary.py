@@ -52,6 +52,24 @@ def test_change_to_the_world_is_taken_back(project: Project) -> None:
     project.run(*AT_ONCE).assert_outcomes(passed=2)
 
 
+def test_calls_are_those_of_the_test(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        "def paths(simulator):\n"
+        "    return [call.path for call in simulator.calls]\n"
+        "def test_one(proxmox, proxmox_simulator):\n"
+        "    proxmox.pools.get()\n"
+        "    assert paths(proxmox_simulator)[-1] == '/pools'\n"
+        "def test_two(proxmox, proxmox_simulator):\n"
+        "    seen = proxmox_simulator.calls.total\n"
+        "    assert seen > 0\n"
+        "    proxmox.nodes.get()\n"
+        "    assert '/pools' not in paths(proxmox_simulator)\n"
+        "    assert [c.path for c in proxmox_simulator.calls.since(seen)][-1] == '/nodes'\n",
+    )
+    project.run(*AT_ONCE).assert_outcomes(passed=2)
+
+
 def test_time_is_taken_back_and_logins_go_on(project: Project) -> None:
     project.write(
         "test_it.py",
