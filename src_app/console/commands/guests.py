@@ -20,6 +20,11 @@ from src_app.services.planning import spec_of
 
 KINDS = ("vm", "container")
 LISTS = ("vms", "containers", "nodes", "storages", "wanted", "all")
+EMPTY = {
+    "nodes": "No nodes here. /sync reads them from Proxmox.",
+    "storages": "No storages here. /sync reads them from Proxmox.",
+    "wanted": "No guests are wanted here. create wants one.",
+}
 Guest = VM | Container
 MOST = 100_000  # rows of a list
 
@@ -73,7 +78,7 @@ def _listed(db: RepositoryFactory, what: str, context: Context) -> Outcome:
 
 def _outcome(what: str, titles: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Outcome:
     data = [dict(zip((t.lower() for t in titles), row, strict=True)) for row in rows]
-    shown = grid(titles, rows) if rows else f"No {what} here."
+    shown = grid(titles, rows) if rows else EMPTY[what]
     return Outcome((shown,), {what: data})
 
 
@@ -151,7 +156,7 @@ def describe(context: Context) -> Outcome:
     changes = [(s.taken_at.isoformat(timespec="seconds"), s.change_type) for s in past[:5]]
     parts: list[Any] = [facts(shown)]
     if settings:
-        parts += ["", "Config:", facts(settings)]
+        parts += ["", "Config:", facts(settings, as_they_are=True)]
     if changes:
         parts += ["", "Seen:", grid(("When", "What"), changes)]
     return Outcome(tuple(parts), {"guest": told, "config": row.config})
@@ -252,7 +257,9 @@ def delete(context: Context) -> Outcome:
     values = {"kind": kind, "name": name, "node": row.node_id, "absent": True}
     services.store.run(lambda db: db.wanted.upsert(row.id, values))
     if not context["now"]:
-        return Outcome((f"📝 {kind} {row.id} ({name}) is wanted gone. /apply deletes it.",), data)
+        return Outcome(
+            (f"📝 {kind} {row.id} ({name}) is not wanted any more. /apply deletes it.",), data
+        )
     with services.workspace.lock().alone():
         outcome = carry_out(context, (step,))
     return Outcome(outcome.shown, {**data, "applied": True})
@@ -334,7 +341,7 @@ COMMANDS = (
     Command("describe", "show one guest", describe, arguments=(KIND, GUEST), section="Guests"),
     Command(
         "create",
-        "want a new guest; /apply makes it",
+        "plan a new guest; /apply makes it",
         create,
         arguments=(KIND,),
         flags=(
@@ -360,7 +367,7 @@ COMMANDS = (
     ),
     Command(
         "delete",
-        "want a guest gone; /apply deletes it",
+        "plan the end of a guest; /apply deletes it",
         delete,
         arguments=(KIND, GUEST),
         flags=(NOW, DRY_RUN),

@@ -169,7 +169,7 @@ class Observing:
                 for row, check in zip(rows, health.checks, strict=True)
             ]
         data = health.as_json()
-        shown: list[Any] = [*rows, f"{SIGNS[health.status]} {health.status}"]
+        shown: list[Any] = [*rows, f"{SIGNS[health.status]} altogether: {health.status}"]
         if context["metrics"]:
             data["metrics"] = self._observer.metrics.as_json()
             shown.append(_metrics_table(data["metrics"]))
