@@ -9,7 +9,6 @@ import pytest
 from src_app.__main__ import main
 from tests.app.conftest import proxmox_environment
 
-
 pytestmark = pytest.mark.usefixtures("surroundings")
 
 
