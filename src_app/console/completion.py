@@ -23,6 +23,7 @@ from src_app.db import inventory
 from src_app.proxmox.errors import ProxmoxError
 from src_app.services.syncing import FIELDS
 from src_app.workspace import ProjectWorkspace
+from src_app.workspace.config import TEMPLATES
 from src_app.workspace.parts import DATABASE
 
 FIRST = ("/help", "/init", "/status", "help", "create", "list")
@@ -33,6 +34,8 @@ PHRASES = (
     "shut down the vm ", "start all containers", "stop all containers", "sync with proxmox",
     "turn off all vms", "what vms are running", "what would change",
 )  # fmt: skip
+MEASURED = ("logs", "metrics", "traces", "all")  # what /debug clear takes
+VALUES = {"template": TEMPLATES, "verify_ssl": ("true", "false")}  # of /config's settings
 Stamp = tuple[object, ...]
 MOST_KEPT = 100_000  # completions that are not made anew: some megabytes
 
@@ -161,6 +164,13 @@ class Completions:
             return Listed(self._session.registry.words)
         if completer == "filters":
             return Listed(FILTERS)
+        if completer == "measured":
+            return Listed(MEASURED if "clear" in given else ())
+        if completer == "values":
+            setting = given[0] if given else ""
+            if setting != "node":
+                return Listed(VALUES.get(setting, ()))
+            completer = "nodes"
         workspace = self._session.workspace
         if workspace is None or not completer:
             return Listed(())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,12 @@ from rich.console import Console
 from pytest_proxmox.fixtures.embedded import EmbeddedProxmox
 from src_app.console.commands import make_registry
 from src_app.console.completion import Completions
-from src_app.console.registry import Command, Context, Outcome
+from src_app.console.registry import Argument, Command, Context, Flag, Outcome
 from src_app.console.session import ConsoleSession
 from src_app.console.ui import Ui
 from src_app.db.store import Store
 from src_app.observability.observer import H, Named, Observer
+from src_app.workspace.parts import DATABASE, FOLDER
 from tests.console.conftest import Sit, Sitting
 from tests.console.ending import counted, nothing
 from tests.console.faults import unplugged
@@ -207,6 +209,60 @@ def test_each_choice_of_an_argument_completes(
     for choice in command.arguments[number].choices:
         for length in range(len(choice) + 1):
             assert choice in offered(completions, f"{before} {choice[:length]}")
+
+
+COMPLETED = {  # for each list: words before it, and something that it has in ``filled``
+    "commands": ([], "/sync"),
+    "filters": ([], "vms"),
+    "measured": (["clear"], "metrics"),
+    "values": (["template"], "homelab"),
+    "backups": (["recover"], ""),
+    "guests": (["vm"], "db"),
+    "nodes": ([], "pve"),
+    "storages": ([], "local-lvm"),
+    "wanted": ([], "db"),
+}
+
+
+def test_each_value_that_the_workspace_knows_completes(filled: Sitting) -> None:
+    filled.run("/workspace backup")
+    assert filled.session.workspace is not None
+    backup = filled.session.workspace.backups()[0].name
+    completions = Completions(filled.session)
+    seen: set[str] = set()
+    for command in REGISTRY:
+        takes: tuple[Argument | Flag, ...] = (*command.arguments, *command.all_flags)
+        for what in takes:
+            if not what.completer:
+                continue
+            before, value = COMPLETED[what.completer]
+            words = [*before, what.name] if isinstance(what, Flag) else before
+            line = " ".join([command.name, *words, (value or backup)[:1]])
+            assert (value or backup) in offered(completions, line), line
+            seen.add(what.completer)
+    assert seen == set(COMPLETED)
+
+
+# --- dry runs ---------------------------------------------------------------------------------
+
+DRY = [command.name for command in REGISTRY if command.flag("--dry-run") is not None]
+
+
+@pytest.mark.parametrize("name", DRY)
+def test_dry_run_changes_no_byte_of_the_database_and_no_guest(
+    filled: Sitting, sit: Sit, root: Path, cluster: EmbeddedProxmox, name: str
+) -> None:
+    filled.session.close()  # everything goes into one file
+    path = root / FOLDER / DATABASE
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    guests = [(guest.vmid, guest.status) for guest in cluster.guests()]
+    sitting = sit(root)
+    with counted(nothing, nothing) as asked:
+        sitting.run(f"{CASES[name].good} --dry-run")
+    sitting.session.close()
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+    assert [(guest.vmid, guest.status) for guest in cluster.guests()] == guests
+    assert {call.partition(" ")[0] for call in asked[1:]} <= {"GET"}  # behind the login
 
 
 # --- wrapping ---------------------------------------------------------------------------------

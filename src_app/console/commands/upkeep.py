@@ -110,7 +110,7 @@ COMMANDS = (
         config,
         arguments=(
             Argument("setting", "what to change", required=False, choices=SETTINGS),
-            Argument("value", "its new value", required=False),
+            Argument("value", "its new value", required=False, completer="values"),
         ),
         section="Workspace",
     ),
