@@ -46,7 +46,7 @@ def test_what_the_embedded_proxmox_was_asked(lxc, proxmox_simulator):
     assert proxmox_simulator.guest(lxc.vmid) is not None
 
 
-def test_a_machine_that_was_there_before(proxmox_simulator, proxmox, proxmox_target, vmid):
-    proxmox_simulator.plant(vmid=int(vmid), type="qemu", status="running")
+def test_a_machine_that_was_there_before(proxmox_simulator, proxmox, proxmox_target):
+    proxmox_simulator.plant(vmid=101, type="qemu", status="running")
     machines = proxmox.nodes(proxmox_target.node).qemu.get()
-    assert [machine["vmid"] for machine in machines] == [vmid]
+    assert [machine["vmid"] for machine in machines] == [101]

@@ -52,6 +52,17 @@ def test_change_to_the_world_is_taken_back(project: Project) -> None:
     project.run(*AT_ONCE).assert_outcomes(passed=2)
 
 
+def test_guest_that_a_test_plants_is_no_stray_and_goes_with_it(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        "def test_plants(proxmox_simulator):\n"
+        "    proxmox_simulator.plant(vmid=101, type='qemu', status='running')\n"
+        "def test_next(proxmox_simulator):\n    assert proxmox_simulator.guests() == []\n"
+        "def test_strays(proxmox, proxmox_target, proxmox_simulator):\n" + MAKE,
+    )
+    project.run(*AT_ONCE).assert_outcomes(passed=3, errors=1)
+
+
 def test_calls_are_those_of_the_test(project: Project) -> None:
     project.write(
         "test_it.py",
