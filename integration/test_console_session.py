@@ -130,11 +130,11 @@ def test_session_survives_sigkill_and_ends_by_exit(terminal: Terminal, served: S
     terminal.run("/sync", "✅ Synced: 3 added", "node pve")
     _complete_by_tab(terminal)
     terminal.run("create container --name web --cores 2", "(web) on pve is wanted")
-    terminal.run("/plan", "1 steps:", "2 cores, 512 MiB")
+    terminal.run("/plan", "1 step:", "2 cores, 512 MiB")
     terminal.press("C-l")
     terminal.type("/apply")
     terminal.press("Enter")
-    terminal.see("1 steps will change the cluster", "Go on? [y/N]")
+    terminal.see("1 step to change the cluster", "Go on? [y/N]")
     assert served.guests() == []
 
     os.kill(terminal.pid, signal.SIGKILL)

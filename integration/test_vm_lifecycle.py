@@ -20,7 +20,8 @@ from src_app.proxmox.lifecycle import GuestLife, GuestPlace, GuestSpec
 from src_app.services.changing import ChangeFailed, ChangeService, Step
 from src_app.services.syncing import SyncService
 from tests.app.conftest import proxmox_environment
-from tests.console.ending import changes, connect, counted, killed, nothing
+from tests.console.ending import act, changes, connect, counted, killed, nothing
+from tests.moments import chosen
 
 KINDS: tuple[Kind, ...] = ("vm", "container")
 VMID = 300
@@ -126,8 +127,10 @@ def test_failure_undoes_the_steps_before_it(
     cluster: EmbeddedProxmox, connection: Connection, store: Store, kind: Kind
 ) -> None:
     steps = [step("create", kind), step("start", kind), step("configure", kind, nonsense="1")]
+    told: list[tuple[int, int]] = []
     with pytest.raises(ChangeFailed, match="nonsense") as caught:
-        changes(store, connection).run(steps)
+        changes(store, connection).run(steps, progress=lambda *given: told.append(given))
+    assert told == [(0, 3), (1, 3), (2, 3)]
     assert len(caught.value.ending.undone) == 2
     assert real(cluster, connection, kind) is None
     assert stored(store, kind) is None
@@ -145,13 +148,15 @@ def test_taken_vmid_leaves_the_other_guest_alone(
     assert real(cluster, connection, "vm") == ("theirs", "running", 1)
 
 
-def prepared(service: ChangeService, action: str, kind: Kind) -> Step:
-    """Return a step whose guest is there as the step needs it."""
-    if action != "create":
+def prepared(service: ChangeService, action: str, kind: Kind) -> tuple[Step, ...]:
+    """Return an action's steps, whose guest is there as they need it."""
+    if action not in ("create", "apply"):
         service.run([step("create", kind)])
     if action in ("stop", "delete"):
         service.run([step("start", kind)])
-    return step(action, kind)
+    if action == "apply":
+        return step("create", kind), step("configure", kind, cores=4), step("start", kind)
+    return (step(action, kind),)
 
 
 class Failing:
@@ -177,84 +182,127 @@ class Failing:
             raise requests.ConnectionError("the cable was pulled behind")
 
 
+ACTIONS = ("create", "start", "stop", "delete", "apply")
+
+
+class Ground:
+    """The same cluster and an empty database, again and again."""
+
+    def __init__(
+        self, cluster: EmbeddedProxmox, connection: Connection, migrated: Path, path: Path
+    ) -> None:
+        self._cluster, self._connection = cluster, connection
+        self._migrated, self.path = migrated, path
+        self._at_first = cluster.snapshot()
+        self.store = Store(database.url(path))
+
+    def afresh(self) -> ChangeService:
+        """Return the service, with everything as it was at first."""
+        self.store.close()
+        self._cluster.restore(self._at_first)
+        database.copy(self._migrated, self.path)
+        self.store = Store(database.url(self.path))
+        return changes(self.store, self._connection)
+
+    def real(self, kind: Kind) -> State:
+        """Return the guest as Proxmox has it."""
+        return real(self._cluster, self._connection, kind)
+
+    def stored(self, kind: Kind) -> State:
+        """Return the guest as the database has it."""
+        return stored(self.store, kind)
+
+    def steps(self) -> int:
+        """Return how many steps were written down."""
+        return self.store.read(lambda db: db.changes.count())
+
+
+@pytest.fixture
+def ground(
+    cluster: EmbeddedProxmox, connection: Connection, migrated: Path, path: Path
+) -> Iterator[Ground]:
+    """Where a sweep begins each time."""
+    found = Ground(cluster, connection, migrated, path)
+    yield found
+    found.store.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", ["refused", "lost"])
-@pytest.mark.parametrize("action", ["create", "start", "stop", "delete"])
+@pytest.mark.parametrize("action", ACTIONS)
 def test_fault_at_any_request_leaves_all_in_agreement(
-    cluster: EmbeddedProxmox, connection: Connection, store: Store, action: str, how: str
+    ground: Ground, action: str, how: str, kind: Kind
 ) -> None:
-    service = changes(store, connection)
-    at_first = cluster.snapshot()
-    seen: set[State] = set()
-    for kind in KINDS:
-        for last in range(1000):
-            cluster.restore(at_first)
-            one = prepared(service, action, kind)
-            before = real(cluster, connection, kind)
-            failing = Failing(last, how)
-            error: ChangeFailed | None = None
-            with counted(failing.before, failing.after):
-                try:
-                    service.run([one])
-                except ChangeFailed as exc:
-                    error = exc
-            service.recover()
-            now = real(cluster, connection, kind)
-            assert stored(store, kind) == now, (action, kind, last)
-            assert service.unfinished() == (), (action, kind, last)
-            if error is not None and error.ending.undone:
-                assert now == before, (action, kind, last)
-            seen.add(now)
-            if not failing.happened:
-                break
-        assert last > 3
-    assert seen
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("action", ["create", "start", "stop", "delete"])
-def test_sigkill_behind_any_request_is_recovered_by_the_next_process(
-    cluster: EmbeddedProxmox,
-    environment: dict[str, str],
-    connection: Connection,
-    store: Store,
-    path: Path,
-    action: str,
-) -> None:
-    kind: Kind = "container" if action in ("create", "stop") else "vm"
-    at_first = cluster.snapshot()
-    for last in range(1000):
-        cluster.restore(at_first)
-        service = changes(store, connection)
-        one = prepared(service, action, kind)
-        before = real(cluster, connection, kind)
-        died = killed(path, environment, (one,), last)
+    service = ground.afresh()
+    steps = prepared(service, action, kind)
+    with counted(nothing, nothing) as asked:
+        service.run(steps)
+    after = ground.real(kind)
+    for last in chosen(len(asked), few=4, first=len(how)):
+        service = ground.afresh()
+        steps = prepared(service, action, kind)
+        before = ground.real(kind)
+        failing = Failing(last, how)
+        undone: tuple[str, ...] = ()
+        with counted(failing.before, failing.after):
+            try:
+                service.run(steps)
+            except ChangeFailed as exc:
+                undone = exc.ending.undone
+        assert failing.happened
         service.recover()
-        now = real(cluster, connection, kind)
-        assert stored(store, kind) in (now, before), (action, last)
-        if service_rows(store):
-            assert stored(store, kind) == now, (action, last)
-        assert service.unfinished() == (), (action, last)
-        if not died:
-            break
-    assert last > 3
-
-
-def service_rows(store: Store) -> int:
-    """Return how many steps were written down."""
-    return store.read(lambda db: db.changes.count())
+        now = ground.real(kind)
+        assert ground.stored(kind) == now, last
+        assert service.unfinished() == (), last
+        assert now in ((before,) if undone else (before, after)), last
 
 
 @pytest.mark.slow
-def test_sigkill_behind_any_request_of_a_sync_leaves_the_database_as_before_or_after(
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("action", ACTIONS)
+def test_sigkill_at_any_request_is_recovered_by_the_next_process(
+    ground: Ground, environment: dict[str, str], action: str, kind: Kind
+) -> None:
+    steps = prepared(ground.afresh(), action, kind)
+    total = 2 * requests_of(ground.path, environment, *steps)
+    after = ground.real(kind)
+    moments = chosen(total, few=2, first=len(action) + len(kind))
+    for moment in moments:
+        service = ground.afresh()
+        steps = prepared(service, action, kind)
+        before, known = ground.real(kind), ground.steps()
+        assert killed(ground.path, environment, steps, moment), moment
+        begun = ground.steps() > known
+        again = killed(ground.path, environment, None, moment)  # the next one is not spared
+        service.recover()
+        now = ground.real(kind)
+        assert ground.stored(kind) == now, (moment, again)
+        assert now in ((before, after) if begun else (before,)), (moment, again)
+        assert service.unfinished() == (), (moment, again)
+    print(f"{action} {kind}: killed at {len(moments)} of {total} moments")
+
+
+def requests_of(path: Path, environment: dict[str, str], *steps: Step) -> int:
+    """Return how many requests a process sends that does the steps, or a sync."""
+    with counted(nothing, nothing) as asked:
+        act(path, environment, steps)
+    return len(asked)
+
+
+@pytest.mark.slow
+def test_sigkill_at_any_request_of_a_sync_leaves_the_database_as_before_or_after(
     cluster: EmbeddedProxmox, environment: dict[str, str], store: Store, path: Path
 ) -> None:
     cluster.plant(vmid=VMID, type="qemu", node="pve", name="web", status="running")
-    for last in range(1000):
-        died = killed(path, environment, (), last)
-        assert stored(store, "vm") == (None if died else ("web", "running", 1))
-        if not died:
-            break
-    assert last > 5
+    total = 2 * requests_of(path, environment)
+    cluster.plant(vmid=VMID + 1, type="lxc", node="pve", name="new")
+    moments = chosen(total + 2, few=3, first=1)
+    for moment in moments:
+        assert killed(path, environment, (), moment)
+        assert store.read(lambda db: db.containers.find_by_id(VMID + 1)) is None, moment
+    SyncService(store, connect(environment)).sync_all()
+    assert store.read(lambda db: db.containers.get(VMID + 1)).hostname == "new"
+    print(f"sync: killed at {len(moments)} of {total + 2} moments")
 
 
 @pytest.mark.parametrize("how", ["refused", "lost"])
@@ -264,7 +312,7 @@ def test_fault_at_any_request_of_a_sync_leaves_the_database_as_it_was(
     cluster.plant(vmid=VMID, type="lxc", node="pve", name="web")
     with counted(nothing, nothing) as seen:
         GuestLife(connection).inventory.discover()
-    for last in range(len(seen)):
+    for last in chosen(len(seen), few=4, first=len(how)):
         failing = Failing(last, how, ever_after=True)
         with (
             counted(failing.before, failing.after),

@@ -7,6 +7,7 @@ change by this or any other process makes the cache stale, without the database 
 from __future__ import annotations
 
 import bisect
+import functools
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ from src_app.db import inventory
 from src_app.proxmox.errors import ProxmoxError
 from src_app.services.syncing import FIELDS
 from src_app.workspace import ProjectWorkspace
+from src_app.workspace.config import TEMPLATES
 from src_app.workspace.parts import DATABASE
 
 FIRST = ("/help", "/init", "/status", "help", "create", "list")
@@ -32,7 +34,10 @@ PHRASES = (
     "shut down the vm ", "start all containers", "stop all containers", "sync with proxmox",
     "turn off all vms", "what vms are running", "what would change",
 )  # fmt: skip
+MEASURED = ("logs", "metrics", "traces", "all")  # what /debug clear takes
+VALUES = {"template": TEMPLATES, "verify_ssl": ("true", "false")}  # of /config's settings
 Stamp = tuple[object, ...]
+MOST_KEPT = 100_000  # completions that are not made anew: some megabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +48,42 @@ class Candidate:
     meta: str = ""
 
 
+class Listed:
+    """Sorted texts, each with its candidate, found by how they begin."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = sorted(texts)
+        self._candidates = [Candidate(shlex.quote(text)) for text in self._texts]
+
+    def beginning_with(self, word: str) -> list[Candidate]:
+        """Return the candidates of the texts that begin so."""
+        first = bisect.bisect_left(self._texts, word)
+        last = bisect.bisect_right(self._texts, word + "\U0010ffff") if word else None
+        return self._candidates[first:last]
+
+
 class Names:
-    """The names in one workspace's database, sorted, read again when the database changed."""
+    """The names in one workspace's database, read again when the database changed."""
 
     def __init__(self) -> None:
         self._stamp: Stamp = ()
-        self._names: dict[str, list[str]] = {}
+        self._names: dict[str, set[str]] = {}
+        self._listed: dict[tuple[str, ...], Listed] = {}
         self.reads = 0
 
-    def of(self, workspace: ProjectWorkspace, *kinds: str) -> list[str]:
-        """Return the sorted names and ids of some types of resource."""
+    def of(self, workspace: ProjectWorkspace, *kinds: str) -> Listed:
+        """Return the names and ids of some types of resource."""
         stamp = _stamp(workspace)
         if stamp != self._stamp:
-            self._names = {}
-            for kind, rows in workspace.store.read(inventory.names).items():
-                self._names[kind] = sorted({str(part) for row in rows for part in row})
+            found = workspace.store.read(inventory.names)
+            self._names = {k: {str(part) for row in v for part in row} for k, v in found.items()}
+            self._listed = {}
             self._stamp = stamp
             self.reads += 1
-        if len(kinds) == 1:
-            return self._names[kinds[0]]
-        return sorted({name for kind in kinds for name in self._names[kind]})
+        if kinds not in self._listed:
+            names = {name for kind in kinds for name in self._names[kind]}
+            self._listed[kinds] = Listed(names)
+        return self._listed[kinds]
 
 
 def _stamp(workspace: ProjectWorkspace) -> Stamp:
@@ -135,32 +156,31 @@ class Completions:
         if what.choices:
             yield from (Candidate(text) for text in what.choices if text.startswith(word))
             return
-        for text in _with_prefix(self._source(what.completer, given), word):
-            yield Candidate(shlex.quote(text))
+        yield from self._source(what.completer, given).beginning_with(word)
 
-    def _source(self, completer: str, given: Sequence[str]) -> list[str]:
-        """Return the sorted texts that a completer stands for."""
+    def _source(self, completer: str, given: Sequence[str]) -> Listed:
+        """Return the texts that a completer stands for."""
         if completer == "commands":
-            return sorted(self._session.registry.words)
+            return Listed(self._session.registry.words)
         if completer == "filters":
-            return sorted(FILTERS)
+            return Listed(FILTERS)
+        if completer == "measured":
+            return Listed(MEASURED if "clear" in given else ())
+        if completer == "values":
+            setting = given[0] if given else ""
+            if setting != "node":
+                return Listed(VALUES.get(setting, ()))
+            completer = "nodes"
         workspace = self._session.workspace
         if workspace is None or not completer:
-            return []
+            return Listed(())
         if completer == "backups":
-            return [backup.name for backup in workspace.backups()]
+            return Listed(backup.name for backup in workspace.backups())
         if completer == "guests":
             kinds = [kind for kind in ("vm", "container") if kind in given] or ["vm", "container"]
             return self.names.of(workspace, *kinds)
         return self.names.of(workspace, {"nodes": "node", "storages": "storage"}.get(
             completer, completer))  # fmt: skip
-
-
-def _with_prefix(texts: list[str], word: str) -> Iterable[str]:
-    """Return the texts of a sorted list that begin with ``word``."""
-    first = bisect.bisect_left(texts, word)
-    last = bisect.bisect_right(texts, word + "\U0010ffff") if word else len(texts)
-    return texts[first:last]
 
 
 def _cut(before: str) -> tuple[list[str], str]:
@@ -206,6 +226,8 @@ class TabCompleter(Completer):
 
     def __init__(self, completions: Completions) -> None:
         self._completions = completions
+        # Parsing a text into its styles is most of the work of a Tab that offers thousands.
+        self._made = functools.lru_cache(MOST_KEPT)(_completion)
 
     def get_completions(
         self, document: Document, complete_event: CompleteEvent
@@ -215,7 +237,13 @@ class TabCompleter(Completer):
             found, word = self._completions.complete(document.text_before_cursor)
         except ProxmoxError:
             return  # nothing on a Tab may raise over what the user types
+        if len(found) == 1 and not found[0].text.endswith(("=", " ")):
+            yield _completion(found[0], -len(word), " ")
+            return
         for candidate in found:
-            is_whole = len(found) == 1 and not candidate.text.endswith(("=", " "))
-            text = f"{candidate.text} " if is_whole else candidate.text
-            yield Completion(text, -len(word), display=candidate.text, display_meta=candidate.meta)
+            yield self._made(candidate, -len(word))
+
+
+def _completion(candidate: Candidate, start: int, behind: str = "") -> Completion:
+    text, meta = candidate.text, candidate.meta
+    return Completion(f"{text}{behind}", start, display=text, display_meta=meta)

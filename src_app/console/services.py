@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from src_app.clock import Clock
 from src_app.db.store import Store
 from src_app.observability.observer import Observer
 from src_app.proxmox.connection import Connection
@@ -56,8 +57,10 @@ class Services:
         *,
         connect: Connect = open_connection,
         observer: Callable[[], Observer] = Observer,
+        clock: Clock | None = None,
     ) -> None:
         self.workspace = workspace
+        self._clock = clock
         self._observer = observer
         self._connect = connect
         self._connection: Connection | None = None
@@ -79,7 +82,7 @@ class Services:
     @property
     def life(self) -> GuestLife:
         """What changes guests."""
-        return self._observer().watched("life", GuestLife(self.connection))
+        return self._observer().watched("life", GuestLife(self.connection, clock=self._clock))
 
     @property
     def changes(self) -> ChangeService:

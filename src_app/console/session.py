@@ -102,7 +102,9 @@ class ConsoleSession:
     def use(self, workspace: ProjectWorkspace) -> None:
         """Work on this workspace from now on."""
         self.leave()
-        self._services = Services(workspace, connect=self.connect, observer=lambda: self.observer)
+        self._services = Services(
+            workspace, connect=self.connect, observer=lambda: self.observer, clock=self._clock
+        )
         for notice in workspace.notices:
             self.ui.note(notice)
 

@@ -23,15 +23,23 @@ def grid(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     return table
 
 
-def facts(told: Mapping[str, Any]) -> Table:
-    """Return names and values, one a line."""
+def facts(told: Mapping[str, Any], *, as_they_are: bool = False) -> Table:
+    """Return names and values, one a line; names that are typed, too, are shown as they are."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in told.items():
-        text = str(value)
-        table.add_row(name.replace("_", " "), Text(text, style=STYLES.get(text, "")))
+        text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        text = text.rstrip()
+        table.add_row(
+            name if as_they_are else name.replace("_", " "), Text(text, style=STYLES.get(text, ""))
+        )
     return table
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 step``, ``3 steps``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def size(number: int) -> str:

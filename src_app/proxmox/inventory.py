@@ -7,7 +7,7 @@ each guest, for its config. Guests of a node that is offline come from what the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -86,7 +86,9 @@ class Seen:
 
 Progress = Callable[[int, int], None]  # how many of how many; it never goes back
 Wanted = Callable[[SeenGuest], bool]
-Configs = Mapping[tuple[str, int], Mapping[str, Any]]  # by node and VMID
+Config = Mapping[str, Any]
+GuestKey = tuple[str, int]  # node and VMID
+Configs = Mapping[GuestKey, Config]
 
 
 class Interrupted(ProxmoxError):
@@ -217,7 +219,8 @@ class Inventory:
                         configs[guest.node, guest.vmid] = config
                     progress(len(configs) + len(absent), len(asked))
             except ProxmoxError as exc:
-                raise Interrupted(exc, configs, len(asked)) from exc
+                pool.shutdown(cancel_futures=True)
+                raise Interrupted(exc, configs | _read(running), len(asked)) from exc
             finally:
                 pool.shutdown(cancel_futures=True)
         for guest in guests:
@@ -234,6 +237,17 @@ class Inventory:
             if is_absent(exc):
                 return None
             raise
+
+
+def _read(running: Iterable[tuple[SeenGuest, Future[Config | None]]]) -> dict[GuestKey, Config]:
+    """Return the configs that were read, also behind one that could not be."""
+    found = {}
+    for guest, future in running:
+        if not future.cancelled() and future.exception() is None:
+            config = future.result()
+            if config is not None:
+                found[guest.node, guest.vmid] = config
+    return found
 
 
 def is_absent(exc: RequestFailed) -> bool:

@@ -20,6 +20,7 @@ from src_app.proxmox.tasks import TaskWatch, Upid, demand_success
 
 _NUMBERS = re.compile(r"\d+")
 STOP_TIMEOUT_S = 60  # how long a guest may take to shut down by itself
+SILENCE_S = 60.0  # somebody watches: a change that nothing is heard of is settled later
 
 
 class Writer(Reader, Protocol):
@@ -93,7 +94,7 @@ class GuestLife:
     def __init__(self, api: Writer, *, clock: Clock | None = None) -> None:
         self.api = api
         self.inventory = Inventory(api)
-        self._watch = TaskWatch(api, clock or SystemClock())
+        self._watch = TaskWatch(api, clock or SystemClock(), silence_s=SILENCE_S)
 
     # -- questions ---------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from src_app.proxmox.errors import (
 )
 
 DEFAULT_TIMEOUT_S = 600.0  # a full clone of a large disk on slow storage takes minutes
+DEFAULT_SILENCE_S = 600.0  # a node may restart meanwhile; work in the background can wait for it
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 1.0
 LOG_TAIL_LINES = 20
@@ -100,20 +101,28 @@ class TaskOutcome:
 
 
 class TaskWatch:
-    """Waits for tasks, on the event loop or on a plain thread."""
+    """Waits for tasks, on the event loop or on a plain thread.
 
-    def __init__(self, reader: Reader, clock: Clock) -> None:
+    ``silence_s`` is how long Proxmox may give no answer at all before a wait ends.
+    """
+
+    def __init__(
+        self, reader: Reader, clock: Clock, *, silence_s: float = DEFAULT_SILENCE_S
+    ) -> None:
         self._reader = reader
         self._clock = clock
+        self._silence_s = silence_s
 
     async def ended(self, upid: Upid, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> TaskOutcome:
         """Return how the task ended, leaving the event loop free meanwhile.
 
         Raises:
-            TaskTimeout: it still runs after ``timeout_s`` seconds; it is not stopped.
+            TaskTimeout: still running after ``timeout_s`` seconds; it is not stopped.
+            Unreachable: nothing answered for longer than ``silence_s``; the task may go on.
         """
+        heard = _Heard(self._clock.monotonic())
         for pause_s in self._pauses(upid, timeout_s):
-            outcome = await asyncio.to_thread(self.look, upid)
+            outcome = await asyncio.to_thread(self._asked, upid, heard)
             if outcome is not None:
                 return outcome
             await self._clock.pause(pause_s)
@@ -121,27 +130,40 @@ class TaskWatch:
 
     def ended_blocking(self, upid: Upid, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> TaskOutcome:
         """Return how the task ended, blocking this thread meanwhile; raises as ``ended``."""
+        heard = _Heard(self._clock.monotonic())
         for pause_s in self._pauses(upid, timeout_s):
-            outcome = self.look(upid)
+            outcome = self._asked(upid, heard)
             if outcome is not None:
                 return outcome
             self._clock.sleep(pause_s)
         raise AssertionError("unreachable: _pauses raises at its end")
 
     def look(self, upid: Upid) -> TaskOutcome | None:
-        """Return how the task ended, ``None`` while it runs or its node does not answer.
+        """Return how the task ended, ``None`` while it runs or its node does not answer."""
+        try:
+            return self._told(upid)
+        except ProxmoxError as exc:
+            if not _is_silence(exc):
+                raise
+        return None
+
+    def _asked(self, upid: Upid, heard: _Heard) -> TaskOutcome | None:
+        """Return what ``look`` does, as long as the silence is not too long.
 
         A node that is gone for a moment says nothing about the task, so only the caller's
         patience ends the wait.
         """
         try:
-            status = self._reader.get(f"{upid.path}/status")
-        except Unreachable:
+            outcome = self._told(upid)
+        except ProxmoxError as exc:
+            if not _is_silence(exc) or self._clock.monotonic() - heard.at > self._silence_s:
+                raise
             return None
-        except RequestFailed as exc:
-            if exc.status >= 595:
-                return None
-            raise
+        heard.at = self._clock.monotonic()
+        return outcome
+
+    def _told(self, upid: Upid) -> TaskOutcome | None:
+        status = self._reader.get(f"{upid.path}/status")
         if status.get("status") != "stopped":
             return None
         exitstatus = str(status.get("exitstatus", "unexpected status"))
@@ -169,6 +191,18 @@ class TaskWatch:
             upid=str(upid),
             hint="It was not stopped; wait_for_task() goes on waiting.",
         )
+
+
+@dataclass(slots=True)
+class _Heard:
+    """When Proxmox answered last, on the waiting's own clock."""
+
+    at: float
+
+
+def _is_silence(exc: ProxmoxError) -> bool:
+    """Whether nobody answered, or only a node that could not reach the task's."""
+    return isinstance(exc, Unreachable) or (isinstance(exc, RequestFailed) and exc.status >= 595)
 
 
 def demand_success(outcome: TaskOutcome, *, doing: str, allow_warnings: bool = False) -> None:

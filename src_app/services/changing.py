@@ -1,8 +1,8 @@
 """Changes to guests in steps: each is written down before Proxmox is asked, all or none stay.
 
-A step is ``pending``, ``begun`` (Proxmox may have been asked) or ``done``. A run with a step that
-is not done was interrupted: it is then found out what happened, and what it did is undone. Only
-a delete cannot be undone; deletes come last.
+A step is ``pending``, ``begun`` (Proxmox may have been asked, to do or to undo it) or ``done``. A
+run with a step that is not done was interrupted: it is then found out what happened, and what it
+did is undone. Only a delete cannot be undone; deletes come last.
 """
 
 from __future__ import annotations
@@ -219,6 +219,7 @@ class ChangeService:
             for row in found:
                 self._refresh(row, "done")
             return Ending(done=tuple(_text(row) for row in reversed(found)))
+        self._reopen(found)
         undone, left = [], []
         for row in found:
             if row.status == "done" or happened[row.id] or row.status == "begun":
@@ -229,6 +230,19 @@ class ChangeService:
                     left.append(f"{_text(row)} ({problem})")
         self._close(found)
         return Ending(undone=tuple(undone), left=tuple(left))
+
+    def _reopen(self, found: Sequence[Change]) -> None:
+        """Let the whole run look unfinished until all of it is undone, should we die meanwhile.
+
+        Not a delete that is done: a guest that is there now is another one.
+        """
+        done = [row.id for row in found if row.status == "done" and row.action != "delete"]
+
+        def write(db: RepositoryFactory) -> None:
+            for number in done:
+                db.changes.update(number, {"status": "begun"})
+
+        self._store.run(write)
 
     def _happened(self, row: Change) -> bool:
         """Whether a step took effect, whatever its process knew of it."""

@@ -127,11 +127,25 @@ class SyncService:
         Raises:
             Interrupted, ProxmoxError: Proxmox could not be read.
         """
-        seen = self._inventory.discover(
+        seen = self.discover(wanted, known=known, progress=progress)
+        return self.take(seen, wanted, dry_run=dry_run)
+
+    def discover(
+        self,
+        wanted: Filter = Filter(),
+        *,
+        known: Configs | None = None,
+        progress: Progress = lambda done, total: None,
+    ) -> Seen:
+        """Return what is on the cluster, configs only of guests that are wanted."""
+        return self._inventory.discover(
             wanted=lambda guest: wanted.takes(guest.kind, guest_row(guest)),
             known=known,
             progress=progress,
         )
+
+    def take(self, seen: Seen, wanted: Filter = Filter(), *, dry_run: bool = False) -> SyncReport:
+        """Return what differed from the database, once it is stored there."""
         if dry_run:
             return SyncReport(
                 self._store.read(lambda db: difference(db, seen, wanted)), seen, False

@@ -95,7 +95,8 @@ class WorkspaceConfig:
 
 def encode(plain: Mapping[str, Any]) -> bytes:
     """Return a config of any version as it is written."""
-    text: str = yaml.safe_dump(dict(plain), sort_keys=False, allow_unicode=True)
+    # Escapes, since YAML reads some line breaks of Unicode back as spaces (U+0085 for one).
+    text: str = yaml.safe_dump(dict(plain), sort_keys=False, allow_unicode=False)
     return text.rstrip("\n").encode() + END
 
 

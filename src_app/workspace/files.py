@@ -18,6 +18,10 @@ MASKED = 0o666  # what the umask leaves of it
 class Files:
     """The machine's disk. A change is on the disk when its method returns."""
 
+    def sync(self, handle: int) -> None:
+        """Return once an open file or folder is on the disk, a power cut or not."""
+        os.fsync(handle)
+
     def make_folder(self, path: Path) -> None:
         """Make a folder, and those above it; one that is there is left as it is."""
         path.mkdir(parents=True, exist_ok=True)
@@ -30,12 +34,16 @@ class Files:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            self.sync(file.fileno())
 
     def replace(self, source: Path, target: Path) -> None:
         """Give ``target`` the place and content of ``source``, at once or not at all."""
         source.replace(target)
-        _sync_folder(target.parent)
+        handle = os.open(target.parent, os.O_RDONLY)
+        try:
+            self.sync(handle)
+        finally:
+            os.close(handle)
 
     def remove(self, path: Path) -> None:
         """Remove a file; one that is not there is no error."""
@@ -52,14 +60,6 @@ class Files:
     def migrate_database(self, path: Path, revision: str) -> None:
         """Bring a database to a revision, made where it is not there."""
         database.migrate(path, revision)
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def put(files: Files, path: Path, data: bytes, *, private: bool = False) -> None:

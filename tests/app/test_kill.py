@@ -29,6 +29,7 @@ from src_app.services.manager import Manager
 from tests.app import killing
 from tests.app.conftest import CHEAP, PASSWORD, VMIDS
 from tests.app.test_deploy import fetch
+from tests.moments import chosen
 
 pytestmark = [pytest.mark.vmid_range(size=VMIDS), pytest.mark.critical, pytest.mark.slow]
 PAYLOAD = bytes(range(256))
@@ -135,7 +136,7 @@ def test_killed_process_is_finished_by_the_next(yard: Yard, kind: str) -> None:
     yard.ask(KINDS[kind])
     total = killing.run(yard.config, yard.environ)
     assert total is not None
-    moments = _moments(kind, total)
+    moments = chosen(total, few=SPREAD, first=len(kind))  # each kind begins with another one
     again = random.Random(os.environ.get("KILL_AGAIN"))
     kills = 0
     for moment in moments:
@@ -151,15 +152,6 @@ def test_killed_process_is_finished_by_the_next(yard: Yard, kind: str) -> None:
         killing.run(yard.config, yard.environ)
         _check(yard, number, where)
     print(f"{kind}: {kills} kills, at {len(moments)} of {total} moments")
-
-
-def _moments(kind: str, total: int) -> range:
-    """Return the moments to try, spread over all; each kind begins with another one."""
-    wanted = os.environ.get("KILL_MOMENTS", str(SPREAD))
-    if wanted == "all":
-        return range(total)
-    step = max(1, total // int(wanted))
-    return range(len(kind) % step, total, step)
 
 
 def _check(yard: Yard, number: str, where: str) -> None:

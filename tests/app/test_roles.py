@@ -54,6 +54,7 @@ MATRIX = {
     "PATCH /backups/{backup_id}": USER,
     "DELETE /backups/{backup_id}": USER,
     "POST /backups/{backup_id}/restore": USER,
+    "GET /system/info": USER,
     "GET /system/nodes": USER,
     "GET /system/nodes/{node}/history": USER,
     "GET /users": ADMIN,

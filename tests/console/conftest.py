@@ -22,6 +22,8 @@ from src_app.proxmox.connection import Connection
 from src_app.proxmox.endpoint import ConnectArguments, resolve
 from src_app.workspace import ProjectWorkspace, WorkspaceConfig
 from tests.app.conftest import proxmox_environment
+from tests.still import StillClock
+from tests.workspace.dying import DyingFiles
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +53,7 @@ def environment(proxmox_config: dict[str, Any]) -> dict[str, str]:
 def root(empty_workspace: Path, tmp_path: Path, proxmox_config: dict[str, Any]) -> Path:
     """A workspace for the Proxmox of the tests."""
     shutil.copytree(empty_workspace, tmp_path / "home")
-    with ProjectWorkspace.load(tmp_path / "home") as workspace:
+    with ProjectWorkspace.load(tmp_path / "home", files=DyingFiles()) as workspace:  # no fsync
         told = {"host": proxmox_config["host"], "verify_ssl": str(proxmox_config["verify_ssl"])}
         changes = {**told, "port": int(proxmox_config["port"]), "user": proxmox_config["user"]}
         workspace.save(changes, secret=str(proxmox_config["password"]))
@@ -103,6 +105,7 @@ def sit(environment: dict[str, str], tmp_path: Path) -> Iterator[Sit]:
         ask = (lambda question, secret: left.pop(0)) if answers is not None else None
         ui = Ui(Console(file=out, width=150), Console(file=err, width=150), ask=ask)
         told = {**environment, "APP_CONSOLE_HOME": str(tmp_path / "console-home")}
+        given = {"clock": StillClock(), **given}
         session = ConsoleSession(make_registry(), ui, cwd=folder, environ=told, **given)
         opened.append(session)
         session.detect()

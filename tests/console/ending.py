@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,10 +31,12 @@ def counted(before: Hook, after: Hook) -> Iterator[list[str]]:
     """Call the hooks around each request to Proxmox; yields the list of the requests' methods."""
     send = requests.Session.send
     seen: list[str] = []
+    numbering = threading.Lock()  # a sync asks from several threads
 
     def sending(session: requests.Session, request: Any, **given: Any) -> requests.Response:
-        number = len(seen)
-        seen.append(f"{request.method} {request.path_url.partition('?')[0]}")
+        with numbering:
+            number = len(seen)
+            seen.append(f"{request.method} {request.path_url.partition('?')[0]}")
         before(number, request.method)
         answer = send(session, request, **given)
         after(number, request.method)
@@ -62,24 +65,32 @@ def changes(store: Store, connection: Connection) -> ChangeService:
     return ChangeService(store, GuestLife(connection))
 
 
-def _child(path: Path, environ: dict[str, str], steps: tuple[Step, ...], last: int) -> None:
+def act(path: Path, environ: dict[str, str], steps: tuple[Step, ...] | None) -> None:
+    """Do the steps; none of them is a sync, and None settles what others left unfinished."""
     store, connection = Store(database.url(path)), connect(environ)
-
-    def die(number: int, method: str) -> None:
-        if number == last:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    with counted(nothing, die):  # behind the request: it took effect, and nobody knows
-        if steps:
-            changes(store, connection).run(steps)
-        else:
-            SyncService(store, connection).sync_all()
+    if steps is None:
+        changes(store, connection).recover()
+    elif steps:
+        changes(store, connection).run(steps)
+    else:
+        SyncService(store, connection).sync_all()
     store.close()
 
 
-def killed(path: Path, environ: dict[str, str], steps: tuple[Step, ...], last: int) -> bool:
-    """Whether a process that does the steps, or a sync, was killed behind that request."""
-    process = METHODS.Process(target=_child, args=(path, environ, steps, last))
+def _child(path: Path, environ: dict[str, str], steps: tuple[Step, ...] | None, at: int) -> None:
+    def die(moment: int) -> None:
+        if moment == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    before: Hook = lambda number, _: die(2 * number)  # noqa: E731 - not sent
+    behind: Hook = lambda number, _: die(2 * number + 1)  # noqa: E731 - done, and nobody knows
+    with counted(before, behind):
+        act(path, environ, steps)
+
+
+def killed(path: Path, environ: dict[str, str], steps: tuple[Step, ...] | None, at: int) -> bool:
+    """Whether a process that does this was killed: an even moment is before a request."""
+    process = METHODS.Process(target=_child, args=(path, environ, steps, at))
     process.start()
     process.join()
     code = process.exitcode

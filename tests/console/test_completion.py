@@ -40,7 +40,7 @@ def offer(completions: Completions) -> Offer:
     ("line", "wanted"),
     [
         ("", ["/help", "/init", "/status", "help", "create", "list"]),
-        ("/he", ["/help"]),
+        ("/he", ["/help", "/health"]),
         ("/s", ["/status", "/sync"]),
         ("describe ", ["vm", "container"]),
         ("describe vm ", ["100", "web-1"]),

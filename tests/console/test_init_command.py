@@ -68,6 +68,40 @@ def test_wrong_password_is_told_without_it(sit: Sit, tmp_path: Path) -> None:
     assert not (tmp_path / "lab" / FOLDER).exists()
 
 
+def test_wrong_password_is_asked_for_again(sit: Sit, tmp_path: Path) -> None:
+    sitting = sit(tmp_path / "lab", answers=["wrong too", "secret"])
+    sitting.session.environ["PROXMOX_PASSWORD"] = "not the right one"
+    assert "refused the password" in sitting.run("/init")
+    assert sitting.session.services.workspace.secret() == "secret"
+
+
+def test_wrong_password_is_not_asked_for_without_end(sit: Sit, tmp_path: Path) -> None:
+    sitting = sit(tmp_path / "lab", answers=["wrong", "wrong", "never asked"])
+    sitting.session.environ["PROXMOX_PASSWORD"] = "wrong"
+    sitting.run("/init", expect=1)
+    assert sitting.answers == ["never asked"]
+    assert not (tmp_path / "lab" / FOLDER).exists()
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 3)])
+def test_unknown_certificate_is_trusted_only_where_that_is_confirmed(
+    sit: Sit, tmp_path: Path, answer: str, code: int
+) -> None:
+    sitting = sit(tmp_path / "lab", answers=[answer])
+    sitting.session.environ["PROXMOX_VERIFY_SSL"] = "true"
+    assert "cannot be verified" in sitting.run("/init", expect=code)
+    workspace = sitting.session.workspace
+    assert (workspace.config.verify_ssl if workspace else None) is (False if code == 0 else None)
+
+
+def test_unknown_certificate_ends_a_script_with_the_flags_that_help(
+    sit: Sit, tmp_path: Path
+) -> None:
+    sitting = sit(tmp_path / "lab")
+    sitting.session.environ["PROXMOX_VERIFY_SSL"] = "true"
+    assert "Give --ca-file FILE" in sitting.run("/init", expect=1)
+
+
 def test_init_without_secret_in_a_script_says_what_to_set(sit: Sit, tmp_path: Path) -> None:
     sitting = sit(tmp_path / "lab")
     del sitting.session.environ["PROXMOX_PASSWORD"]

@@ -106,7 +106,9 @@ def test_phrase_is_refused(phrase: str) -> None:
 def test_what_is_understood_is_a_command(command: str) -> None:
     registry = make_registry()
     name, *given = words.split(command)
-    words.parse(registry.find(name), given)
+    values = words.parse(registry.find(name), given)
+    assert not values["help"]
+    assert not values.get("yes")  # a phrase never agrees to what it asks for
 
 
 @pytest.mark.parametrize("phrase", UNDERSTOOD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from src_app.workspace import ProjectWorkspace
 from src_app.workspace.parts import DATABASE
 
 Plant = Callable[..., None]
+WORLDS = int(os.environ.get("WORLDS", "60"))
 NODE = {"node": "pve", "status": "online", "maxcpu": 8, "maxmem": 2**34}
 
 
@@ -211,14 +213,15 @@ def test_dry_run_tells_the_same_and_writes_nothing(workspace: ProjectWorkspace) 
 def test_failure_in_the_middle_is_resumed_without_asking_again(store: Store) -> None:
     reader = world({vmid: {} for vmid in range(100, 150)})
     reader.fails = lambda path: Unreachable("the cable") if "/130/" in path else None
-    with pytest.raises(Interrupted, match=r"30 of 50 guests were read.*--resume") as caught:
+    with pytest.raises(Interrupted, match=r"of 50 guests were read.*--resume") as caught:
         counts(store, reader)
     assert stored(store) == {}
-    assert len(caught.value.configs) == 30
+    read = {vmid for _, vmid in caught.value.configs}  # four at a time: those behind it, too
+    assert set(range(100, 130)) <= read < set(range(100, 150))
     reader.fails = lambda path: None
     reader.asked.clear()
     assert counts(store, reader, known=caught.value.configs)["added"] == 51
-    assert len([path for path in reader.asked if path.endswith("/config")]) == 20
+    assert len([path for path in reader.asked if path.endswith("/config")]) == 50 - len(read)
 
 
 def test_read_that_fails_for_a_moment_is_asked_again(store: Store) -> None:
@@ -272,7 +275,7 @@ def random_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @given(GUESTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=WORLDS, deadline=None)
 def test_random_world_is_stored_whole_and_nothing_is_invented(
     random_store: Store, guests: dict[int, dict[str, Any]]
 ) -> None:

@@ -1,7 +1,11 @@
-"""500 random worlds: from the database to code and back, nothing lost and nothing invented."""
+"""Random worlds: from the database to code and back, nothing lost and nothing invented.
+
+``WORLDS=500`` tries so many; see ``benchmarks/console_campaign.py``.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +26,7 @@ from src_app.services.syncing import SyncService
 from tests.generators.worlds import SECRET, Guest, World, names, worlds
 from tests.generators.worlds import store as write_rows
 
+WORLDS = int(os.environ.get("WORLDS", "30"))  # a second or two of them
 QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 HOSTILE = worlds(names, last_vmid=999_999_999)
 
@@ -63,7 +68,7 @@ def state_of(session: Session, world: World) -> ClusterState:
         session.rollback()
 
 
-@settings(QUIET, max_examples=500)
+@settings(QUIET, max_examples=WORLDS)
 @given(world=worlds())
 def test_what_a_sync_finds_is_in_the_code_and_nothing_else(store: Store, world: World) -> None:
     service = SyncService(store, Reader(world.answers()))
@@ -76,7 +81,7 @@ def test_what_a_sync_finds_is_in_the_code_and_nothing_else(store: Store, world: 
     assert (terraform(again), ansible(again)) == (code, plays)
 
 
-@settings(QUIET, max_examples=100)
+@settings(QUIET, max_examples=max(1, WORLDS // 3))
 @given(world=HOSTILE)
 def test_whatever_guests_are_called(session: Session, world: World) -> None:
     state = state_of(session, world)

@@ -13,6 +13,7 @@ from src_app.workspace import ProjectWorkspace
 from src_app.workspace.errors import WorkspaceCorrupt
 from src_app.workspace.parts import CONFIG, DATABASE, FOLDER
 from tests.workspace.conftest import SECRET_TEXT, nodes
+from tests.workspace.dying import DyingFiles
 
 PAGE = 4096
 
@@ -22,7 +23,7 @@ def test_config_cut_at_any_byte_is_recovered_and_told(root: Path) -> None:
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        with ProjectWorkspace.load(root) as workspace:
+        with ProjectWorkspace.load(root, files=DyingFiles()) as workspace:
             assert workspace.config.host == "pve.example.org", length
             is_whole = length == len(whole) - 1  # only the last line feed is missing
             assert bool(workspace.notices) is not is_whole, length
@@ -43,7 +44,7 @@ def test_any_damaged_page_of_the_database_loses_nothing(root: Path, junk: str) -
     for page in pages:
         filling = bytes(PAGE) if junk == "zeros" else rng.randbytes(PAGE)
         path.write_bytes(whole[: page * PAGE] + filling + whole[(page + 1) * PAGE :])
-        with ProjectWorkspace.load(root) as workspace:
+        with ProjectWorkspace.load(root, files=DyingFiles()) as workspace:
             assert nodes(workspace) == ["pve"], page
             assert workspace.store.health().ok, page
             told += len(workspace.notices)

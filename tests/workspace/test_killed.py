@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sqlalchemy import Engine, event
 from src_app.db import file as database
 from src_app.workspace import ProjectWorkspace, WorkspaceConfig
 from src_app.workspace.parts import DATABASE, FOLDER
+from tests.moments import chosen
 from tests.workspace.conftest import CONFIG_VALUES, SECRET_TEXT, add_node, nodes
 from tests.workspace.dying import NEVER, Died, DyingFiles, kill_process
 
@@ -118,7 +120,7 @@ def test_death_at_any_file_operation_leaves_before_or_after(
     case.act(prepare(case), counting)
     assert counting.seen
     seen = set()
-    for moment in range(counting.seen):
+    for moment in chosen(counting.seen, few=6, first=len(name)):
         root = prepare(case)
         with pytest.raises(Died):
             case.act(root, DyingFiles(moment))
@@ -128,7 +130,22 @@ def test_death_at_any_file_operation_leaves_before_or_after(
         if found is None and moment % 5 == 0:
             create(root, DyingFiles())  # what was left is in nobody's way
             assert state(root) is not None
-    print(f"{name}: died at {counting.seen} moments, {len(seen)} states")
+    print(f"{name}: {counting.seen} moments, {len(seen)} states")
+
+
+@contextmanager
+def counted_statements() -> Iterator[list[str]]:
+    """Yield the list of the statements that go to any database."""
+    seen: list[str] = []
+
+    def remember(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", remember)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", remember)
 
 
 def _child(act: Act, root: Path, last: int, statement: int) -> None:
@@ -142,28 +159,44 @@ def _child(act: Act, root: Path, last: int, statement: int) -> None:
     act(root, DyingFiles(last, kill_process))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "moment", "statement"),
-    [
-        ("create", 9, NEVER),
-        ("migrate-1", 12, NEVER),
-        ("migrate-1", NEVER, 25),
-        ("migrate-1", NEVER, 60),
-        ("migrate-2", NEVER, 12),
-        ("recover", 9, NEVER),
-        ("save", 4, NEVER),
-    ],
-    ids=lambda value: str(value),
-)
-def test_sigkill_leaves_before_or_after(
-    prepare: Callable[[Case], Path], name: str, moment: int, statement: int
-) -> None:
-    case = CASES[name]
-    root = prepare(case)
-    process = METHODS.Process(target=_child, args=(case.act, root, moment, statement))
+def killed(act: Act, root: Path, last: int, statement: int) -> bool:
+    """Whether a process that does this got SIGKILL at an operation, or before a statement."""
+    process = METHODS.Process(target=_child, args=(act, root, last, statement))
     process.start()
     process.join()
-    assert process.exitcode == -signal.SIGKILL
+    code = process.exitcode
     process.close()
-    assert state(root) in case.states
+    assert code in (0, -signal.SIGKILL), code
+    return code != 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_sigkill_at_any_file_operation_leaves_before_or_after(
+    prepare: Callable[[Case], Path], name: str
+) -> None:
+    case = CASES[name]
+    counting = DyingFiles()
+    case.act(prepare(case), counting)
+    moments = chosen(counting.seen, few=1, first=counting.seen * 2 // 3)
+    for moment in moments:
+        root = prepare(case)
+        assert killed(case.act, root, moment, NEVER), counting.names[moment]
+        assert state(root) in case.states, counting.names[moment]
+    print(f"{name}: killed at {len(moments)} of {counting.seen} moments")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["create", "migrate-1", "migrate-2"])
+def test_sigkill_before_any_statement_of_a_migration_leaves_before_or_after(
+    prepare: Callable[[Case], Path], name: str
+) -> None:
+    case = CASES[name]
+    with counted_statements() as seen:
+        case.act(prepare(case), DyingFiles())
+    moments = chosen(len(seen), few=1, first=len(seen) * 2 // 3)
+    for moment in moments:
+        root = prepare(case)
+        assert killed(case.act, root, NEVER, moment), seen[moment]
+        assert state(root) in case.states, seen[moment]
+    print(f"{name} by statement: killed at {len(moments)} of {len(seen)} moments")

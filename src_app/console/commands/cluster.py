@@ -10,7 +10,7 @@ from typing import Any
 
 from src_app.console.errors import UsageError
 from src_app.console.registry import FAILED, Command, Context, Flag, Outcome
-from src_app.console.tables import grid
+from src_app.console.tables import counted, grid
 from src_app.proxmox.inventory import Configs, Interrupted
 from src_app.proxmox.lifecycle import GuestPlace
 from src_app.services.changing import Step
@@ -130,7 +130,7 @@ def _shown(found: Plan) -> list[Any]:
     if found.steps:
         signs = {"create": "+", "delete": "-", "configure": "~", "start": "▶", "stop": "■"}
         rows = [(signs[s.action], str(s), _detail(s)) for s in found.steps]
-        shown += [f"📋 {len(found.steps)} steps:", grid(("", "Step", "What"), rows)]
+        shown += [f"📋 {counted(len(found.steps), 'step')}:", grid(("", "Step", "What"), rows)]
     elif not found.conflicts:
         shown.append("✅ Nothing to do: the cluster is as it is wanted.")
     shown += [f"⚠️  {text}" for text in found.conflicts]
@@ -166,8 +166,8 @@ def apply(context: Context) -> Outcome:
             for item in _shown(found):
                 context.session.ui.err.print(item)
         gone = [step for step in found.steps if step.action == "delete"]
-        warning = f", {len(gone)} of them delete a guest for good" if gone else ""
-        context.confirm(f"{len(found.steps)} steps will change the cluster{warning}.")
+        warning = f" {counted(len(gone), 'guest')} will be deleted for good." if gone else ""
+        context.confirm(f"{counted(len(found.steps), 'step')} to change the cluster.{warning}")
         outcome = carry_out(context, found.steps)
         _forget_fulfilled(context, found, dry_run=False)
     return outcome
@@ -223,7 +223,7 @@ def destroy(context: Context) -> Outcome:
         text = "Would delete:" if steps else "✅ Nothing to delete."
         return Outcome((text, *(f"   {line}" for line in told)), {"steps": told, "done": []})
     names = ", ".join(f"{step.name} ({step.place.vmid})" for step in steps)
-    context.confirm(f"{len(steps)} guests will be deleted for good: {names}.")
+    context.confirm(f"{counted(len(steps), 'guest')} will be deleted for good: {names}.")
     with services.workspace.lock().alone():
         return carry_out(context, tuple(steps))
 

@@ -84,10 +84,10 @@ def judge(context: Context) -> Judgement:
         if context["fix"]:
             write(folder, made[tool])
         found[tool] = _judge(context, tool, folder, made[tool])
-    verdicts = [verdict for told in found.values() for verdict in told]
-    wrong = [problem for verdict in verdicts for problem in verdict.problems]
+    lines = [_verdict_line(tool, verdict) for tool, told in found.items() for verdict in told]
+    wrong = [problem for told in found.values() for one in told for problem in one.problems]
     return Judgement(
-        (*map(_verdict_line, verdicts), *(f"  {problem}" for problem in wrong)),
+        (*lines, *(f"  {problem}" for problem in wrong)),
         {tool: [_verdict(verdict) for verdict in told] for tool, told in found.items()},
         bool(wrong),
     )
@@ -123,10 +123,10 @@ def _secrets(files: Mapping[str, str], secret: str) -> Verdict:
     return Verdict("no secrets", tuple(Problem(name, "has a secret in it") for name in found))
 
 
-def _verdict_line(verdict: Verdict) -> str:
+def _verdict_line(tool: str, verdict: Verdict) -> str:
     if verdict.skipped:
-        return f"⏭ {verdict.tool}: not asked, {verdict.skipped}"
-    return f"{'❌' if verdict.problems else '✅'} {verdict.tool}"
+        return f"⏭  {tool}, {verdict.tool}: not asked, {verdict.skipped}"
+    return f"{'❌' if verdict.problems else '✅'} {tool}, {verdict.tool}"
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

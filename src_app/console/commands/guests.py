@@ -20,6 +20,11 @@ from src_app.services.planning import spec_of
 
 KINDS = ("vm", "container")
 LISTS = ("vms", "containers", "nodes", "storages", "wanted", "all")
+EMPTY = {
+    "nodes": "No nodes here. /sync reads them from Proxmox.",
+    "storages": "No storages here. /sync reads them from Proxmox.",
+    "wanted": "No guests are wanted here. create wants one.",
+}
 Guest = VM | Container
 MOST = 100_000  # rows of a list
 
@@ -73,7 +78,7 @@ def _listed(db: RepositoryFactory, what: str, context: Context) -> Outcome:
 
 def _outcome(what: str, titles: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Outcome:
     data = [dict(zip((t.lower() for t in titles), row, strict=True)) for row in rows]
-    shown = grid(titles, rows) if rows else f"No {what} here."
+    shown = grid(titles, rows) if rows else EMPTY[what]
     return Outcome((shown,), {what: data})
 
 
@@ -151,7 +156,7 @@ def describe(context: Context) -> Outcome:
     changes = [(s.taken_at.isoformat(timespec="seconds"), s.change_type) for s in past[:5]]
     parts: list[Any] = [facts(shown)]
     if settings:
-        parts += ["", "Config:", facts(settings)]
+        parts += ["", "Config:", facts(settings, as_they_are=True)]
     if changes:
         parts += ["", "Seen:", grid(("When", "What"), changes)]
     return Outcome(tuple(parts), {"guest": told, "config": row.config})
@@ -159,21 +164,42 @@ def describe(context: Context) -> Outcome:
 
 # --- wanting ----------------------------------------------------------------------------------
 
-SPEC = ("cores", "memory", "disk", "storage", "template", "bridge", "description")
-
 
 def create(context: Context) -> Outcome:
     """Want a new guest: /apply makes it, or this command itself with --now."""
-    services, kind = context.session.services, context["kind"]
-    name = context["name"]
+    services = context.session.services
+    values = _wish(context)
+    vmid, kind, name, node = (values[key] for key in ("vmid", "kind", "name", "node"))
+    data = {"vmid": vmid, "kind": kind, "name": name, "node": node, "applied": False}
+    if context["dry_run"]:
+        return Outcome((f"Would want {kind} {vmid} ({name}) on {node}.",), data)
+    services.store.run(lambda db: _want(db, values))
+    if not context["now"]:
+        shown = (
+            f"📝 {kind} {vmid} ({name}) on {node} is wanted. /plan shows it, /apply makes it.",
+        )
+        return Outcome(shown, data)
+    place = GuestPlace(kind, node, vmid)
+    steps = [Step("create", place, name, spec=spec_of(WantedGuest(**values)))]
+    steps += [Step("start", place, name)] if context["start"] else []
+    try:
+        with services.workspace.lock().alone():
+            outcome = carry_out(context, tuple(steps))
+    except BaseException:
+        services.store.run(lambda db: db.wanted.delete(vmid))  # it was wanted now, or not at all
+        raise
+    return Outcome(outcome.shown, {**data, "applied": True})
+
+
+def _wish(context: Context) -> dict[str, Any]:
+    """Return the row of the guest that a create describes, what it leaves open chosen."""
+    services, kind, name = context.session.services, context["kind"], context["name"]
     if name is None:
         raise UsageError(f"create: --name is missing: create {kind} --name NAME")
     if (problem := DNS_NAME(name)) is not None:
         raise InvalidInput(f'create: name "{name}" {problem}', fields={"name": problem})
     if kind == "vm" and context["template"]:
         raise UsageError("create: --template is for containers; a VM begins with an empty disk")
-    vmid = context["vmid"] or _free_vmid(context)
-    node = context["node"] or services.workspace.config.node or services.life.best_node()
     spec = {
         "name": name,
         "cores": context["cores"],
@@ -186,27 +212,9 @@ def create(context: Context) -> Outcome:
         "tags": context["tag"],
         "started": context["start"],
     }
-    values = {"vmid": vmid, "kind": kind, "name": name, "node": node, "spec": spec}
-    row = WantedGuest(**values)
-    place = GuestPlace(kind, node, vmid)
-    steps = [Step("create", place, name, spec=spec_of(row))]
-    steps += [Step("start", place, name)] if context["start"] else []
-    data = {"vmid": vmid, "kind": kind, "name": name, "node": node, "applied": False}
-    if context["dry_run"]:
-        return Outcome((f"Would want {kind} {vmid} ({name}) on {node}.",), data)
-    services.store.run(lambda db: _want(db, values))
-    if not context["now"]:
-        shown = (
-            f"📝 {kind} {vmid} ({name}) on {node} is wanted. /plan shows it, /apply makes it.",
-        )
-        return Outcome(shown, data)
-    try:
-        with services.workspace.lock().alone():
-            outcome = carry_out(context, tuple(steps))
-    except BaseException:
-        services.store.run(lambda db: db.wanted.delete(vmid))  # it was wanted now, or not at all
-        raise
-    return Outcome(outcome.shown, {**data, "applied": True})
+    vmid = context["vmid"] or _free_vmid(context)
+    node = context["node"] or services.workspace.config.node or services.life.best_node()
+    return {"vmid": vmid, "kind": kind, "name": name, "node": node, "spec": spec}
 
 
 def _want(db: RepositoryFactory, values: dict[str, Any]) -> None:
@@ -249,7 +257,9 @@ def delete(context: Context) -> Outcome:
     values = {"kind": kind, "name": name, "node": row.node_id, "absent": True}
     services.store.run(lambda db: db.wanted.upsert(row.id, values))
     if not context["now"]:
-        return Outcome((f"📝 {kind} {row.id} ({name}) is wanted gone. /apply deletes it.",), data)
+        return Outcome(
+            (f"📝 {kind} {row.id} ({name}) is not wanted any more. /apply deletes it.",), data
+        )
     with services.workspace.lock().alone():
         outcome = carry_out(context, (step,))
     return Outcome(outcome.shown, {**data, "applied": True})
@@ -331,7 +341,7 @@ COMMANDS = (
     Command("describe", "show one guest", describe, arguments=(KIND, GUEST), section="Guests"),
     Command(
         "create",
-        "want a new guest; /apply makes it",
+        "plan a new guest; /apply makes it",
         create,
         arguments=(KIND,),
         flags=(
@@ -357,7 +367,7 @@ COMMANDS = (
     ),
     Command(
         "delete",
-        "want a guest gone; /apply deletes it",
+        "plan the end of a guest; /apply deletes it",
         delete,
         arguments=(KIND, GUEST),
         flags=(NOW, DRY_RUN),

@@ -85,7 +85,12 @@ class Observing:
             self.debug,
             arguments=(
                 Argument("action", "what to do", required=False, choices=actions),
-                Argument("what", "a number of entries, or what is cleared", required=False),
+                Argument(
+                    "what",
+                    "a number of entries, or what is cleared",
+                    required=False,
+                    completer="measured",
+                ),
             ),
             flags=(Flag("--prometheus", "metrics in Prometheus's text format", short="-p"),),
             examples=("/debug on", "/debug traces 3", "/debug metrics --prometheus"),
@@ -113,7 +118,9 @@ class Observing:
             arguments=(Argument("count", "how many", required=False, parse=_count),),
             flags=(
                 Flag("--level", "this and above", value="LEVEL", short="-l", choices=LEVELS),
-                Flag("--operation", "of one command", value="NAME", short="-o"),
+                Flag(
+                    "--operation", "of one command", value="NAME", short="-o", completer="commands"
+                ),
                 Flag("--correlation", "of one trace", value="ID", short="-c"),
                 Flag("--search", "with this text", value="TEXT", short="-s"),
                 Flag("--since", "of the last minutes", value="MINUTES", parse=_count),
@@ -131,7 +138,13 @@ class Observing:
             self.report,
             arguments=(Argument("description", "what is wrong", rest=True),),
             flags=(
-                Flag("--operation", "the command that it is about", value="NAME", short="-o"),
+                Flag(
+                    "--operation",
+                    "the command that it is about",
+                    value="NAME",
+                    short="-o",
+                    completer="commands",
+                ),
                 Flag("--no-files", "without the workspace's config"),
                 Flag("--no-anonymize", "with the names of nodes and guests"),
                 Flag("--safe", "without config, anonymised, whatever else is said"),
@@ -169,7 +182,7 @@ class Observing:
                 for row, check in zip(rows, health.checks, strict=True)
             ]
         data = health.as_json()
-        shown: list[Any] = [*rows, f"{SIGNS[health.status]} {health.status}"]
+        shown: list[Any] = [*rows, f"{SIGNS[health.status]} altogether: {health.status}"]
         if context["metrics"]:
             data["metrics"] = self._observer.metrics.as_json()
             shown.append(_metrics_table(data["metrics"]))

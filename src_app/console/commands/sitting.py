@@ -15,9 +15,12 @@ from src_app.console.services import endpoint_of
 from src_app.console.tables import facts, grid
 from src_app.console.words import whole
 from src_app.proxmox.endpoint import DEFAULT_PORT, DEFAULT_USER, split_host
+from src_app.proxmox.errors import CertificateRefused, LoginRefused
 from src_app.workspace import ProjectWorkspace, WorkspaceConfig
 from src_app.workspace.config import TEMPLATES
 from src_app.workspace.errors import WorkspaceExists
+
+LOGIN_TRIES = 3  # of /init, where somebody is there to correct what was wrong
 
 
 def show_help(context: Context) -> Outcome:
@@ -82,9 +85,7 @@ def init(context: Context) -> Outcome:
     secret = _secret(context, config)
     version = "not asked"
     if not context["offline"]:
-        endpoint = endpoint_of(config, secret)
-        connection = session.connect(endpoint)
-        version = str(connection.get("/version").get("version"))
+        config, secret, version = _logged_in(context, config, secret)
     session.use(ProjectWorkspace.create(session.cwd.absolute(), config, secret=secret))
     if session.ui.is_interactive:
         session.mark_open()
@@ -95,6 +96,39 @@ def init(context: Context) -> Outcome:
         f"   Proxmox VE {version} at {config.host}:{config.port}. Use /sync to read it.",
     )
     return Outcome(shown, {"workspace": str(root), "name": config.name, "version": version})
+
+
+def _logged_in(
+    context: Context, config: WorkspaceConfig, secret: str
+) -> tuple[WorkspaceConfig, str, str]:
+    """Return config and secret with which the Proxmox lets us in, and its version.
+
+    Where somebody is there, a wrong secret is asked for again, and a certificate that nobody
+    vouches for may be trusted: a fresh Proxmox has such a one.
+    """
+    ui = context.session.ui
+    tries_left = LOGIN_TRIES
+    while True:
+        try:
+            connection = context.session.connect(endpoint_of(config, secret))
+            return config, secret, str(connection.get("/version").get("version"))
+        except CertificateRefused as exc:
+            if not ui.is_interactive or config.verify_ssl is not True:
+                hint = "Give --ca-file FILE of its CA, or --insecure on a network that you trust."
+                raise CommandFailed(f"/init: {exc.what}. {hint}") from exc
+            ui.note(f"{exc.what}. --ca-file FILE names its CA.")
+            ui.confirm("Without that check, others on the network could read the password.")
+            config = config.changed({"verify_ssl": False})
+        except LoginRefused as exc:
+            tries_left -= 1
+            if not ui.is_interactive or not tries_left:
+                raise
+            ui.note(f"{exc.what}.")
+            secret = ui.ask(_secret_name(config), secret=True)
+
+
+def _secret_name(config: WorkspaceConfig) -> str:
+    return f"Value of token {config.token_name}" if config.token_name else "Password"
 
 
 def _asked(context: Context) -> dict[str, Any]:
@@ -141,8 +175,7 @@ def _secret(context: Context, config: WorkspaceConfig) -> str:
     """Return the secret; never from the line, which stays in the history."""
     environ = context.session.environ
     variable = "PROXMOX_TOKEN_VALUE" if config.token_name else "PROXMOX_PASSWORD"
-    what = f"Value of token {config.token_name}" if config.token_name else "Password"
-    found = environ.get(variable) or context.session.ui.ask(what, secret=True)
+    found = environ.get(variable) or context.session.ui.ask(_secret_name(config), secret=True)
     if not found and not context["offline"]:
         raise UsageError(f"/init: no secret. Set {variable}, or run it where it can ask.")
     return found

@@ -27,7 +27,7 @@ def config(context: Context) -> Outcome:
         workspace.save({context["setting"]: _value(context["setting"], context["value"] or "")})
         services.forget_connection()
     told = {name: getattr(workspace.config, name) for name in SETTINGS}
-    return Outcome((facts(told),), {"config": told})
+    return Outcome((facts(told, as_they_are=True),), {"config": told})
 
 
 def _value(name: str, text: str) -> Any:
@@ -110,7 +110,7 @@ COMMANDS = (
         config,
         arguments=(
             Argument("setting", "what to change", required=False, choices=SETTINGS),
-            Argument("value", "its new value", required=False),
+            Argument("value", "its new value", required=False, completer="values"),
         ),
         section="Workspace",
     ),

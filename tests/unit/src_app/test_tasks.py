@@ -17,25 +17,10 @@ from src_app.proxmox.errors import (
     Unreachable,
 )
 from src_app.proxmox.tasks import TaskOutcome, TaskWatch, Upid, demand_success
+from tests.still import StillClock
 
 UPID = Upid.parse("UPID:pve:00000627:00036A9D:6B01F3A7:vzcreate:100:root@pam:")
 RUNNING = {"status": "running"}
-
-
-class StillClock:
-    """A clock that moves only when somebody waits on it."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, duration_s: float) -> None:
-        self.now += duration_s
-
-    async def pause(self, duration_s: float) -> None:
-        self.now += duration_s
 
 
 class Answers:
@@ -104,6 +89,25 @@ def test_node_that_is_gone_for_a_moment_does_not_end_the_wait(
     watch = TaskWatch(Answers(trouble, stopped("OK")), StillClock())
 
     assert wait(watch, 60).ok
+
+
+def test_silence_ends_the_wait_sooner_than_a_task_that_runs(wait: Wait) -> None:
+    clock = StillClock()
+    watch = TaskWatch(Answers(RUNNING, RUNNING, Unreachable("no answer")), clock, silence_s=10)
+
+    with pytest.raises(Unreachable):
+        wait(watch, 600)
+
+    assert 10 < clock.now < 20
+
+
+def test_answer_ends_the_silence(wait: Wait) -> None:
+    gone = [Unreachable("no answer")] * 9
+    watch = TaskWatch(
+        Answers(*gone, RUNNING, *gone, RUNNING, stopped("OK")), StillClock(), silence_s=10
+    )
+
+    assert wait(watch, 600).ok
 
 
 def test_other_refusals_end_the_wait_at_once(wait: Wait) -> None:
