@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_proxmox.fixtures.embedded import EmbeddedProxmox
 from src_app.workspace import ProjectWorkspace
 from src_app.workspace.parts import FOLDER
 from tests.console.conftest import Sit
@@ -13,7 +14,9 @@ from tests.console.ending import counted, nothing
 from tests.console.faults import unplugged
 
 
-def test_init_makes_a_workspace_whose_database_works(sit: Sit, tmp_path: Path) -> None:
+def test_init_makes_a_workspace_whose_database_works(
+    sit: Sit, tmp_path: Path, proxmox_simulator: EmbeddedProxmox
+) -> None:
     folder = tmp_path / "lab"
     sitting = sit(folder)
     told = sitting.json("/init --template homelab --node pve")
@@ -22,7 +25,8 @@ def test_init_makes_a_workspace_whose_database_works(sit: Sit, tmp_path: Path) -
     assert workspace is not None
     assert workspace.store.health().ok
     assert (workspace.config.name, workspace.config.template) == ("lab", "homelab")
-    assert sitting.json("/sync")["counts"]["added"] == 3
+    there = 3 + len(proxmox_simulator.guests())  # a node, two storages; a wider fixture's guest
+    assert sitting.json("/sync")["counts"]["added"] == there
     assert sit(folder).json("/status")["nodes"] == 1
 
 

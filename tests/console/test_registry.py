@@ -70,7 +70,7 @@ CASES = {
     "/config": Case("/config node pve", "node", "/config port 0", "must be a port"),
     "/validate": Case("/validate", "is sound", "/validate --deep", "no flag"),
     "/workspace": Case("/workspace backup", "✅ Backup", "/workspace burn", "must be one of list"),
-    "/export": Case("/export", "terraform: 7 written", "/export nix", "must be one of terraform"),
+    "/export": Case("/export", "written, 0 removed", "/export nix", "must be one of terraform"),
     "/debug": Case("/debug on", "debug: True", "/debug clear all-of-it", "cannot be cleared"),
     "/health": Case(
         "/health", "✅ proxmox", "/health --quickly", "there is no flag", code=1,

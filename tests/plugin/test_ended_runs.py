@@ -106,19 +106,20 @@ CONTROLLER = [
 
 
 @pytest.fixture
-def _heeding_ctrl_c() -> Iterator[None]:
-    """Let what is started here end by SIGINT, also where a shell runs all this behind an ``&``.
+def _heeding_signals() -> Iterator[None]:
+    """Let what is started here end by its signals, also behind a shell's ``&`` and ``nohup``.
 
-    Such a shell lets its commands ignore the signal, and whatever they start inherits that.
+    They let their commands ignore SIGINT and SIGHUP, and whatever those start inherits that.
     """
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    heeded = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in heeded.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
-def sim(_heeding_ctrl_c: None) -> Iterator[tuple[Simulator, dict[str, str]]]:
+def sim(_heeding_signals: None) -> Iterator[tuple[Simulator, dict[str, str]]]:
     """A Proxmox with a stranger's guest, and the environment that leads to it."""
     simulator = Simulator()
     simulator.plant(vmid=FOREIGN, type="lxc", node="pve", config={})
