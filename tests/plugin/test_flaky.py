@@ -10,7 +10,7 @@ import pytest
 from pytest_proxmox.flaky.connection import Place
 from pytest_proxmox.flaky.history import History
 from pytest_proxmox.report.events import Attempt, Failure, RunEnd, RunFacts
-from tests.plugin.conftest import FEW_PLUGINS, Project
+from tests.plugin.conftest import Project
 
 FIRST_TIME_BAD = """
 tries = []
@@ -22,10 +22,8 @@ def test_it():
 
 @pytest.fixture(autouse=True)
 def kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests are about the history, and about few plugins."""
+    """These tests are about the history."""
     monkeypatch.delenv("FLAKY_HISTORY_URL")
-    for name, value in FEW_PLUGINS.items():
-        monkeypatch.setenv(name, value)
 
 
 def _attempts(project: Project) -> list[Attempt]:
