@@ -55,7 +55,8 @@ app = FastAPI()
 @app.get("/constant")
 def constant() -> dict[str, str]:
     return {"status": "ok"}
-uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", access_log=False)
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), loop="asyncio",
+    log_level="error", access_log=False)
 """
 MANAGER = """
 import asyncio, os, sys, time, uvicorn
@@ -75,8 +76,8 @@ def longest() -> float:
 if os.environ.get("APP_WATCHED"):
     asyncio.Handle._run = measured
     app.get("/held")(longest)
-uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error",
-    access_log=False)
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), loop="asyncio",
+    log_level="error", access_log=False)
 """
 
 
