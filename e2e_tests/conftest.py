@@ -53,10 +53,15 @@ def auth_flow(apis: dict[str, ManagerApi], accounts: dict[str, Account]) -> Auth
     return AuthFlow(accounts=accounts.__getitem__)
 
 
-@pytest.fixture(scope="session")
-def site(api: ManagerApi) -> dict[str, Any]:
-    """An Nginx 1.0 that all tests may look at, and none changes."""
-    return api.deploy("nginx", "show-case", version="1.0")
+@pytest.fixture(scope="package")
+def site(api: ManagerApi, admin_api: ManagerApi) -> Iterator[dict[str, Any]]:
+    """An Nginx 1.0 that all tests may look at, and none changes.
+
+    Other suites run in the same process, on the same Proxmox: it does not wait for its end.
+    """
+    made = api.deploy("nginx", "show-case", version="1.0")
+    yield made
+    admin_api.remove_app(made["id"])
 
 
 @pytest.fixture
