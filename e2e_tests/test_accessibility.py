@@ -23,6 +23,8 @@ def violations(page: Page) -> list[str]:
 
 def _violations_in(page: Page, theme: Literal["light", "dark"]) -> list[str]:
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    shown = "theme => document.documentElement.dataset.theme === theme"
+    page.wait_for_function(shown, arg=theme)
     page.evaluate("Promise.all(document.getAnimations().map(a => a.finished.catch(() => null)))")
     found = Axe().run(page, options=RULES).response["violations"]
     return [

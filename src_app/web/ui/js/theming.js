@@ -4,16 +4,20 @@ const root = document.documentElement;
 const system = matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
 
-export const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
+export const isDark = () => root.dataset.theme === "dark"; // set by theme.js before any of this
 
 export const onThemeChange = (listener) => listeners.add(listener);
 
-const changed = () => listeners.forEach((listener) => listener());
-
-export function toggleTheme() {
-  root.dataset.theme = isDark() ? "light" : "dark";
-  localStorage.setItem("theme", root.dataset.theme);
-  changed();
+function show(theme) {
+  root.dataset.theme = theme;
+  listeners.forEach((listener) => listener());
 }
 
-system.addEventListener("change", changed);
+export function toggleTheme() {
+  show(isDark() ? "light" : "dark");
+  localStorage.setItem("theme", root.dataset.theme);
+}
+
+system.addEventListener("change", ({ matches }) => {
+  if (!localStorage.getItem("theme")) show(matches ? "dark" : "light");
+});
