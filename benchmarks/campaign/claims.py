@@ -171,7 +171,8 @@ def _try_to_harm(sandbox: Sandbox, held: list[Vmid], tally: Tally) -> None:
     facts = sandbox.facts
     blocks = sandbox.ledger.holdings.blocks(facts.url, sandbox.run.id)
     pools = {int(vmid): block.lease_pool for block in blocks for vmid in block.span}
-    for vmid in held:
+    # Where it held nothing at that moment, a VMID of each of its blocks is as good.
+    for vmid in held or [block.span.first for block in blocks]:
         order = {"ostemplate": facts.template, "rootfs": f"{facts.storage}:1"}
         try:
             sandbox.calls.post(

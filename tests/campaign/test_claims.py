@@ -13,3 +13,4 @@ def test_no_vmid_is_held_twice_and_a_stopped_run_is_fenced_off() -> None:
     assert found.doubles == []
     assert found.claims >= 240
     assert found.lost > 0
+    assert found.refused > 0
