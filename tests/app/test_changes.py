@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from pytest_proxmox.fixtures.embedded import EmbeddedProxmox
 from src_app.configuration import Configuration
 from src_app.db.models import App
 from src_app.db.repositories import RepositoryFactory
@@ -89,6 +90,16 @@ def test_unchanged_list_asks_the_database_nothing(
     assert asked > 0
     assert owner.get("/apps") == first
     assert of_the_list() == asked
+
+
+def test_list_asks_proxmox_about_no_app(
+    other: Store, owner: Caller, proxmox_simulator: EmbeddedProxmox
+) -> None:
+    for number in range(5):
+        add(other, owner, number, node="pve", vmid=900 + number)
+    seen = proxmox_simulator.calls.total
+    assert owner.get("/apps")["total"] == 5
+    assert [call.path for call in proxmox_simulator.calls.since(seen) if "/lxc/" in call.path] == []
 
 
 def test_lists_of_two_users_are_two_lists(admin: Caller, owner: Caller, other: Store) -> None:
