@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     foreground.clear(ready_file)
     world = World.named(args.world, origin="option --world")
     simulator = Simulator(world, clock=args.clock, scale=args.scale)
+    simulator.tasks.defers = True  # nobody sees it but through the server
     autosave = _restored(simulator, args.state)
     server = Server(simulator, host=args.host, port=args.port)
     _listen(server, args)

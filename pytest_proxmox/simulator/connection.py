@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import re
 import socket
 import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 import httptools
 
 from pytest_proxmox.clock import Clock
 from pytest_proxmox.simulator.wire import Answer, Request
 
-Answering = Callable[[Request], Answer]
+
+class Answering(Protocol):
+    """What answers requests, and what it does once an answer is on its way."""
+
+    def __call__(self, request: Request) -> Answer:
+        """Return the answer."""
+
+    def afterwards(self) -> None:
+        """Do what the client need not wait for."""
+
 
 MAX_BODY: Final = 64 * 1024 * 1024  # an upload larger than this is refused
 MAX_HEAD: Final = 64 * 1024  # bytes of a request line and headers
@@ -139,6 +148,7 @@ class Connection:
         self._clock = clock
         self._requests = _Requests()
         self._aborted = threading.Event()
+        self._waits_since = math.inf  # since when the client lets us wait
 
     def run(self, context: ssl.SSLContext) -> None:
         """Serve the client to its end; nothing that it does makes this raise."""
@@ -149,8 +159,9 @@ class Connection:
             )
             if not self._aborted.is_set():
                 wire.do_handshake()
-            wire.settimeout(IDLE_S)
-            while data := wire.read(RECEIVED):
+            # a time-out would cost two more system calls for each request; see end_if_idle
+            wire.settimeout(None)
+            while data := self._next(wire):
                 if not self._take(data):
                     self._part()
                     return
@@ -158,6 +169,15 @@ class Connection:
             _LOG.debug("connection ended: %s", exc)
         finally:
             self._socket.close()
+
+    def _next(self, wire: ssl.SSLSocket) -> bytes:
+        self._waits_since = self._clock.monotonic()
+        return wire.read(RECEIVED)
+
+    def end_if_idle(self) -> None:
+        """Cut the connection, from any thread, where the client says or takes nothing for long."""
+        if self._clock.monotonic() - self._waits_since > IDLE_S:
+            self.abort()
 
     def abort(self) -> None:
         """Cut the connection, from any thread; ``run`` returns."""
@@ -176,7 +196,12 @@ class Connection:
                 if asked is TOO_LARGE:
                     self._linger()
                 return False
-            if not self._deliver(self._answer(asked), asked.method, keep=keep):
+            self._waits_since = math.inf
+            try:
+                may_come = self._deliver(self._answer(asked), asked.method, keep=keep)
+            finally:
+                self._answer.afterwards()
+            if not may_come:
                 return False
         if requests.wants_go_ahead:
             requests.wants_go_ahead = False
@@ -209,6 +234,7 @@ class Connection:
         date = _date(int(self._clock.now()))
         body = b"" if method == "HEAD" else answer.body
         whole = b"".join((head.encode("utf-8", "replace"), date, HEADERS, b"\r\n", body))
+        self._waits_since = self._clock.monotonic()
         self._socket.sendall(whole)
 
     def _linger(self) -> None:

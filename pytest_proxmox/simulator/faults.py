@@ -70,12 +70,16 @@ class Faults(FaultRules):
 
     def task_duration(self, task: Task, duration_s: float) -> float:
         """Return how long this task takes, in virtual seconds."""
+        if not self:
+            return duration_s
         for rule in self.for_task(task.type, _vmid(task), "slow-task"):
             duration_s = rule.seconds
         return duration_s
 
     def task_end(self, task: Task) -> FaultRule | None:
         """Return the rule that decides how this task ends, or None."""
+        if not self:
+            return None
         effects = ("task-error", "task-warnings", "worker-killed")
         fired = self.for_task(task.type, _vmid(task), *effects)
         return fired[0] if fired else None

@@ -28,7 +28,8 @@ def lock_file(kind: GuestKind, vmid: int) -> str:
 def start(call: Call, kind: GuestKind, worker: str, **args: Any) -> str:
     """Start a task on the guest in a call's path, under the lock of its configuration."""
     vmid = call.params["vmid"]
-    return call.start(worker, vmid, args={"vmid": vmid, **args}, lock=lock_file(kind, vmid))
+    args = {"vmid": vmid, **args}
+    return call.start(worker, vmid, args=args, lock=lock_file(kind, vmid), may_defer=True)
 
 
 def missing(node: str, kind: GuestKind, vmid: int) -> str:

@@ -25,21 +25,32 @@ from pytest_proxmox.simulator.wire import Answer, Request
 from pytest_proxmox.simulator.workloads import answering
 
 BACKLOG: Final = 2048  # clients that may connect at the same moment
+WATCH_S: Final = 15.0  # how often somebody looks for connections that fell silent
 STOP_S: Final = 10.0  # for the threads to end; what is left after that ends with the process
 RETRY_S: Final = 0.1  # after a connection that could not be taken
 _LOG: Final = logging.getLogger(__name__)
 
 
 class _Dispatch:
-    """Hands a request to the control plane or to the simulator."""
+    """Hands a request to the control plane or to the simulator.
+
+    It defers what an answer need not wait for, when only this server looks at the simulator.
+    """
 
     def __init__(self, sim: Simulator, control: Control) -> None:
         self._sim = sim
         self._control = control
 
     def __call__(self, request: Request) -> Answer:
-        owner = self._control if self._control.owns(request.target) else self._sim
-        return owner.handle(request)
+        if self._control.owns(request.target):
+            self.afterwards()
+            return self._control.handle(request)
+        return self._sim.handle(request)
+
+    def afterwards(self) -> None:
+        """Make up for what the last answer did not wait for."""
+        if self._sim.tasks.defers:
+            self._sim.settle()
 
 
 class Server:
@@ -163,8 +174,19 @@ class _Listener:
         with self._bell, self._ear, self._socket, selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
             selector.register(self._ear, selectors.EVENT_READ)
-            while all(key.fileobj is not self._ear for key, _ in selector.select()):
-                self._accept()
+            while True:
+                heard = {key.fileobj for key, _ in selector.select(WATCH_S)}
+                if self._ear in heard:
+                    return
+                if heard:
+                    self._accept()
+                self._end_idle()
+
+    def _end_idle(self) -> None:
+        with self._lock:
+            connections = list(self._open)
+        for connection in connections:
+            connection.end_if_idle()
 
     def _accept(self) -> None:
         try:

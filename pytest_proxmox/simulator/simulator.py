@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -49,6 +50,21 @@ class Credentials:
     token_secret: str = field(default="", repr=False)
 
 
+class _Lock:
+    """Guards the state. Whoever takes it finds no task that has still to begin."""
+
+    def __init__(self, prepare: Callable[[], None]) -> None:
+        self._lock = threading.RLock()
+        self._prepare = prepare
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._prepare()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._lock.release()
+
+
 class Simulator:
     """An embedded Proxmox VE. Every method may be called from any thread.
 
@@ -58,7 +74,7 @@ class Simulator:
     def __init__(
         self, world: World | None = None, *, clock: str = "on-poll", scale: float = 1.0
     ) -> None:
-        self.lock = threading.RLock()
+        self.lock = _Lock(self._begin_deferred)
         self.world = world or World.preset("single")
         self.clock = SimulatorClock(clock, scale=scale)
         self.state = State()
@@ -104,6 +120,18 @@ class Simulator:
             self._record(request, trace, answer)
             self.sync()
             return answer
+
+    def settle(self) -> None:
+        """Do what an answer did not have to wait for, where ``tasks.defers`` is set."""
+        with self.lock:  # which begins what was deferred
+            self.sync()
+
+    def _begin_deferred(self) -> None:
+        try:
+            self.tasks.begin_deferred()
+        except Exception as exc:  # noqa: BLE001 - kept in crashes; the task has ended with it
+            _LOG.error("a task broke the simulator", exc_info=exc)
+            self.crashes.append(exc)
 
     def tick(self) -> None:
         """End the tasks that are due by now, for a clock that runs by itself."""

@@ -100,6 +100,8 @@ class Tasks:
         self._tasks = sim.state.tasks
         self._running = sim.state.running
         self._working = False  # whether a part of a worker runs right now
+        self._waiting: list[Task] = []  # forked, and begun when the answer is out
+        self.defers = False
         sim.clock.on_move = self.run_until
 
     def start(
@@ -113,6 +115,7 @@ class Tasks:
         args: Mapping[str, Any] = EMPTY,
         lock: str = "",
         keep_lock: bool = True,
+        may_defer: bool = False,
     ) -> str:
         """Start a worker and return its UPID.
 
@@ -120,17 +123,34 @@ class Tasks:
         (the type, where not given), ``lock`` the file lock it takes first, to hold it to its end
         or, without ``keep_lock``, only to lock the configuration instead. A worker that finds
         the lock taken waits, and dies after ten seconds.
+
+        With ``may_defer`` it may begin a little later, with ``begin_deferred`` at the latest:
+        where ``defers`` is set.
         """
         if lock and not keep_lock:
             args = {**args, "brief": True}
         task = self._fork(node, kind, ident, caller, worker or kind, args, lock)
-        if task.holding or self.holder(lock) is None:
+        if may_defer and self.defers:
+            self._waiting.append(task)
+        else:
+            self._set_going(task)
+        return task.upid
+
+    def begin_deferred(self) -> None:
+        """Begin the workers that were started and not begun yet.
+
+        As in ``start``, a mistake of the simulator's own is raised.
+        """
+        while self._waiting:
+            self._set_going(self._waiting.pop(0))
+
+    def _set_going(self, task: Task) -> None:
+        if task.holding or self.holder(task.lock) is None:
             self._begin(task)
         else:
             self._wait_for_lock(altered(task, log=("trying to acquire lock...",)))
         if self._sim.clock.mode == "instant" and not self._working:
             self._settle()
-        return task.upid
 
     def _settle(self) -> None:
         """Move the instant clock until nothing runs any more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import socket
 import ssl
 import threading
@@ -13,9 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_proxmox.simulator.connection import MAX_BODY
+from pytest_proxmox.clock import ManualClock
+from pytest_proxmox.simulator.connection import IDLE_S, MAX_BODY
 from pytest_proxmox.simulator.server import Server
 from pytest_proxmox.simulator.simulator import Simulator
+from pytest_proxmox.simulator.tasks import Begun, Task, Worker
+from pytest_proxmox.simulator.wire import Request
 from pytest_proxmox.simulator.world import World
 
 FUZZ = settings(
@@ -150,6 +154,59 @@ def test_half_open_and_silent_connections_do_not_keep_others_waiting(server: Ser
     finally:
         for wire in silent:
             wire.close()
+
+
+def test_a_connection_that_fell_silent_is_cut_when_its_time_is_up() -> None:
+    clock = ManualClock()
+    ask = b"GET /api2/json HTTP/1.1\r\nHost: x\r\n\r\n"
+    with (
+        Server(Simulator(World.preset("single")), clock=clock) as server,
+        connect(server) as silent,
+        connect(server) as talking,
+    ):
+        for wire in (silent, talking):
+            wire.sendall(ask)
+            assert wire.recv(10_000)
+        clock.advance(IDLE_S - 1)
+        talking.sendall(ask)
+        assert talking.recv(10_000)
+        clock.advance(2)
+        assert is_alive(server)  # whoever comes makes it look for the silent ones
+        with contextlib.suppress(ConnectionResetError, ssl.SSLEOFError):
+            assert silent.recv(100) == b""
+        talking.sendall(ask)
+        assert talking.recv(10_000).startswith(b"HTTP/1.1 401")
+
+
+def test_what_an_answer_did_not_wait_for_is_done_before_anybody_looks() -> None:
+    sim = Simulator(World.preset("single"))
+    sim.plant(vmid=100, status="running")
+    sim.tasks.defers = True
+    login = sim.credentials
+    headers = {"authorization": f"PVEAPIToken={login.token_id}={login.token_secret}"}
+    target = "/api2/json/nodes/pve/lxc/100/status/stop"
+    upid = json.loads(sim.handle(Request("POST", target, headers)).body)["data"]
+    assert upid not in sim.state.tasks, "nothing was put off: this test shows nothing"
+    assert sim.guest(100) is not None  # takes the lock
+    assert sim.state.tasks[upid].begun
+
+
+def test_a_worker_that_breaks_when_it_begins_later_is_kept_as_a_crash() -> None:
+    sim = Simulator(World.preset("single"))
+    sim.plant(vmid=100, status="running")
+    sim.tasks.defers = True
+
+    def broken(sim: Simulator, task: Task) -> Begun:
+        raise ZeroDivisionError("broken on purpose")
+
+    sim.tasks._worker_of = lambda name: Worker(begin=broken)
+    login = sim.credentials
+    headers = {"authorization": f"PVEAPIToken={login.token_id}={login.token_secret}"}
+    target = "/api2/json/nodes/pve/lxc/100/status/stop"
+    upid = json.loads(sim.handle(Request("POST", target, headers)).body)["data"]
+    sim.settle()
+    assert [str(crash) for crash in sim.crashes] == ["broken on purpose"]
+    assert sim.state.tasks[upid].exitstatus == "internal error: broken on purpose"
 
 
 def test_a_client_that_does_not_speak_tls_is_cut_off(server: Server) -> None:

@@ -31,6 +31,7 @@ def wire(kind: str, sim: Simulator) -> Iterator[Send]:
     if kind == "in-process":
         yield lambda method, target, headers, body: _handle(sim, method, target, headers, body)
         return
+    sim.tasks.defers = True  # as `pytest-proxmox serve` does; in-process nothing is put off
     with Server(sim) as server:
         context = ssl.create_default_context(cafile=str(server.ca_file))
         connection = http.client.HTTPSConnection(

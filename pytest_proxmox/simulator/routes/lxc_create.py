@@ -44,7 +44,8 @@ def create(call: Call) -> str:
         containers.require_rootdir(call, storage)
     fresh, kept = containers.wanted_mounts(call, _mount_params(params), default_storage=storage)
     call.sim.put_guest(_half_made(call, vmid))
-    return call.start("vzcreate", vmid, args=_args(call, fresh, kept), lock=_lock(vmid))
+    args = _args(call, fresh, kept)
+    return call.start("vzcreate", vmid, args=args, lock=_lock(vmid), may_defer=True)
 
 
 def _lock(vmid: int) -> str:

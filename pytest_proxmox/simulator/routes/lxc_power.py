@@ -109,7 +109,8 @@ def remove(call: Call) -> str:
         "purge": bool(params.get("purge")),
         "unreferenced": bool(params.get("destroy-unreferenced-disks")),
     }
-    return call.start("vzdestroy", guest.vmid, args=args, lock=guests.lock_file("lxc", guest.vmid))
+    lock = guests.lock_file("lxc", guest.vmid)
+    return call.start("vzdestroy", guest.vmid, args=args, lock=lock, may_defer=True)
 
 
 # --- the workers --------------------------------------------------------------------------------

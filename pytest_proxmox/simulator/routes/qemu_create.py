@@ -64,7 +64,7 @@ def create(call: Call) -> str:
     if restoring:
         return qemu_restore.start(call, args)
     call.sim.put_guest(machines.half_made(call, vmid))
-    return call.start("qmcreate", vmid, args=args, lock=sharing.lock(vmid))
+    return call.start("qmcreate", vmid, args=args, lock=sharing.lock(vmid), may_defer=True)
 
 
 def _check_rights(call: Call) -> None:

@@ -35,7 +35,8 @@ def remove(call: Call) -> str:
         "purge": bool(params.get("purge")),
         "unreferenced": bool(params.get("destroy-unreferenced-disks")),
     }
-    return call.start("qmdestroy", guest.vmid, args=args, lock=sharing.lock(guest.vmid))
+    lock = sharing.lock(guest.vmid)
+    return call.start("qmdestroy", guest.vmid, args=args, lock=lock, may_defer=True)
 
 
 def begin_destroy(sim: Simulator, task: Task) -> Begun:
