@@ -63,10 +63,14 @@ class Blocks:
         self._taking = threading.Lock()
 
     def lost(self, vmid: Vmid) -> LeaseLost:
-        """Return the error for the block of a VMID whose pool is gone; it is not used again."""
+        """Return the error for the block of a VMID whose pool is gone; it is not used again.
+
+        Where a mate is about to give it back, the block is no other run's.
+        """
         rows = self._ledger.holdings.blocks(self._target, self._run.id)
         block = next(block for block in rows if vmid in block.span)
-        self._ledger.holdings.put(replace(block, hold=Hold.LOST))
+        if block.hold is not Hold.GIVING:
+            self._ledger.holdings.put(replace(block, hold=Hold.LOST))
         return LeaseLost(block.pool)
 
     def is_lost(self, vmid: Vmid) -> bool:
@@ -295,6 +299,7 @@ class Blocks:
 
     def release(self, block: Block) -> list[Leftover]:
         """Return why a block's pools are still there, or nothing: others may have the block."""
+        self._ledger.holdings.put(replace(block, hold=Hold.GIVING))
         was_there, left = self._drop_pool(block.lease_pool)
         if left:
             return left

@@ -12,10 +12,14 @@ from pytest_proxmox.values import LeaseId, VmidRange
 
 
 class Hold(StrEnum):
-    """What a run has of a block: ``TAKING`` is written before the first POST."""
+    """What a run has of a block: ``TAKING`` is written before the first POST.
+
+    ``GIVING`` is written before the first DELETE: from then on nobody makes anything in it.
+    """
 
     TAKING = "taking"
     HELD = "held"
+    GIVING = "giving"
     LOST = "lost"
 
 

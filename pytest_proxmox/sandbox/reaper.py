@@ -278,14 +278,27 @@ def _watch(orders: Orders, server: socket.socket, ledger: Ledger) -> int:
 
 
 def _mourn(watch: Watch, reaper: Reaper, run: str) -> int:
+    """Sweep after each death, and once more when those that went on have ended as well.
+
+    While they lived, what they shared with the dead one, a block half taken, was not ours to free.
+    """
+    left: list[Leftover] = []
+    has_died = False
     while watch.next_death():
         _LOG.info("a process of run %s died", run)
-        left = reaper.reap(rounds=1 if watch.is_anybody_alive else ROUNDS)
-        for leftover in left:
-            _LOG.error("left: %s", leftover)
-        if not watch.is_anybody_alive:
-            return 1 if left else 0
-    return 0
+        has_died = watch.is_anybody_alive
+        left = _told(reaper.reap(rounds=1 if has_died else ROUNDS))
+        if not has_died:
+            break
+    if has_died:
+        left = _told(reaper.reap())
+    return 1 if left else 0
+
+
+def _told(left: list[Leftover]) -> list[Leftover]:
+    for leftover in left:
+        _LOG.error("left: %s", leftover)
+    return left
 
 
 def _close_standard_streams() -> None:

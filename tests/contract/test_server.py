@@ -18,7 +18,8 @@ from pytest_proxmox.clock import ManualClock
 from pytest_proxmox.simulator.connection import IDLE_S, MAX_BODY
 from pytest_proxmox.simulator.server import Server
 from pytest_proxmox.simulator.simulator import Simulator
-from pytest_proxmox.simulator.tasks import Begun, Task, Worker
+from pytest_proxmox.simulator.state import Task
+from pytest_proxmox.simulator.tasks import Begun, Worker
 from pytest_proxmox.simulator.wire import Request
 from pytest_proxmox.simulator.world import World
 

@@ -96,6 +96,31 @@ def test_workers_of_a_run_share_its_blocks_and_the_last_gives_them_back(site: Si
     assert pools(site) == []
 
 
+def test_a_block_that_was_half_given_back_is_used_no_more_and_goes_in_the_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C between the two DELETEs of the last worker; then another worker comes."""
+    first = site.sandbox(worker="gw0")
+    assert first.vmid() == 9000
+    assert isinstance(first.ground, Blocks)
+    drop = first.ground._drop_pool
+
+    def interrupted(poolid: str) -> Any:
+        drop(poolid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(first.ground, "_drop_pool", interrupted)
+    assert first.close() == []
+    with pytest.raises(KeyboardInterrupt):
+        first.sweep_run()
+    assert pools(site) == ["pytest/b9000-9009"]
+
+    second = site.sandbox(worker="gw1")
+    assert second.lxc().vmid == 9010
+    site.empty(second)
+    assert pools(site) == []
+
+
 def test_a_run_takes_further_blocks_and_says_who_has_the_rest(
     site: Site, elsewhere: Ledger
 ) -> None:

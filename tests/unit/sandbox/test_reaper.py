@@ -17,7 +17,7 @@ import pytest
 from pytest_proxmox.clock import ManualClock, SystemClock
 from pytest_proxmox.errors import ReaperMissing
 from pytest_proxmox.sandbox import reaper
-from pytest_proxmox.sandbox.lease import State
+from pytest_proxmox.sandbox.lease import Leftover, State
 from pytest_proxmox.sandbox.ledger import Ledger
 from pytest_proxmox.sandbox.lifeline import Lifeline
 from pytest_proxmox.sandbox.reaper import BYE, Orders, Reaper, Watch
@@ -120,6 +120,27 @@ def test_a_worker_that_comes_in_the_grace_is_alive(
     timer.join()
     assert seen.is_anybody_alive
     late[0].close()
+
+
+def test_what_the_dead_shared_with_the_living_is_swept_when_those_have_ended(
+    watch: Callable[..., Watch], dial: Callable[[], socket.socket], ledger: Ledger
+) -> None:
+    doomed, mate = dial(), dial()
+    sweeps: list[int] = []
+
+    class Sweeping(Reaper):
+        def reap(self, *, rounds: int = reaper.ROUNDS) -> list[Leftover]:
+            sweeps.append(rounds)
+            if len(sweeps) == 1:  # the mate ends after this one, as it should
+                mate.sendall(BYE)
+                mate.close()
+            return []
+
+    watching = watch()
+    doomed.close()
+    orders = Orders(ENDPOINT, FACTS, Path(), "run-1", Path(), None)
+    assert reaper._mourn(watching, Sweeping(orders, ledger, SystemClock()), "run-1") == 0
+    assert sweeps == [1, reaper.ROUNDS]
 
 
 def test_a_starter_that_never_comes_has_made_nothing(watch: Callable[..., Watch]) -> None:
