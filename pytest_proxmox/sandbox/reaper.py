@@ -19,7 +19,7 @@ import os
 import selectors
 import socket
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -254,8 +254,9 @@ def main() -> int:
         level=logging.INFO,
         format="%(asctime)s %(message)s",
     )
-    sys.stdout.write(f"ready {os.getpid()}\n")
-    sys.stdout.flush()
+    with suppress(BrokenPipeError):  # who started us is dead: others may come
+        sys.stdout.write(f"ready {os.getpid()}\n")
+        sys.stdout.flush()
     _close_standard_streams()
     with Ledger(orders.ledger) as ledger:
         try:

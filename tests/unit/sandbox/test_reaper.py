@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -193,6 +195,37 @@ def test_leaving_by_an_error_is_a_death(
         peer, _ = server.accept()
         with peer:
             assert peer.recv(64) == b""
+
+
+def test_a_reaper_whose_starter_died_before_hearing_of_it_serves_the_others(
+    tmp_path: Path, folder: Path
+) -> None:
+    path = str(folder / "reaper" / "s")
+    Path(path).parent.mkdir()
+    with Ledger(tmp_path, durable=False) as ledger:
+        ledger.register(Run.here("run-1"), target=URL, kind="real")
+        assert ledger.set_reaper("run-1", URL, path, instead_of=None)
+        orders = Orders(ENDPOINT, FACTS, tmp_path, "run-1", Path(path), None)
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "pytest_proxmox.sandbox.reaper"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdin.write(orders.render() + "\n")
+        process.stdin.close()
+        assert process.wait(30) == 0  # the socket is there now
+
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.connect(path)
+            line.sendall(BYE)
+        deadline = time.monotonic() + 30
+        while ledger.reaper("run-1", URL) is not None:
+            assert time.monotonic() < deadline, "the reaper has gone and left its row"
+            time.sleep(0.02)
 
 
 def held_by(run: str, ledger: Ledger) -> Reaper:
