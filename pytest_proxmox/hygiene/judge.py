@@ -22,7 +22,7 @@ from pytest_proxmox.hygiene.watch import Makers, Watch
 _RECHECK_S = 0.05  # another thread may stand between making a coroutine and awaiting it
 
 
-@dataclass
+@dataclass(slots=True)
 class Trial:
     """One run of one test."""
 
@@ -67,6 +67,7 @@ class Judge:
         self._replaying = False
         self._bench: list[Verdict] = []
         self._wider: dict[int, ExitStack] = {}
+        self._parent: tuple[pytest.Collector | None, bool] = None, False
 
     @property
     def looks(self) -> bool:
@@ -85,12 +86,27 @@ class Judge:
         """Take the world before the test as given."""
         self._end()
         self._tests += 1
-        self._trial = Trial(item, nextitem, _marked(item))
+        self._trial = Trial(item, nextitem, self._allowed(item))
         self._makers.current = self._tests
         for watch in self._watches:
             watch.begin(self._tests)
         if self.coroutines is not None:
             self.coroutines.begin(self._tests)
+
+    def _allowed(self, item: pytest.Item) -> tuple[Pattern, ...]:
+        """What marks allow. Its parents are asked once for all tests in them."""
+        parent, is_marked = self._parent
+        if item.parent is not parent:
+            parent = item.parent
+            is_marked = parent is not None and parent.get_closest_marker(ALLOW_MARK) is not None
+            self._parent = parent, is_marked
+        if not is_marked and all(mark.name != ALLOW_MARK for mark in item.own_markers):
+            return ()
+        return tuple(
+            Pattern.parse(str(text), f"mark {ALLOW_MARK} of {item.nodeid}")
+            for mark in item.iter_markers(ALLOW_MARK)
+            for text in (mark.args or ("*",))
+        )
 
     def pytest_runtest_logfinish(self) -> None:
         """Let the test go."""
@@ -364,16 +380,6 @@ class Verdict:
         self._judge.before_report(item, call)
         report = yield
         return self._judge.after_report(item, call, report)
-
-
-def _marked(item: pytest.Item) -> tuple[Pattern, ...]:
-    if ALLOW_MARK not in item.keywords:
-        return ()
-    return tuple(
-        Pattern.parse(str(text), f"mark {ALLOW_MARK} of {item.nodeid}")
-        for mark in item.iter_markers(ALLOW_MARK)
-        for text in (mark.args or ("*",))
-    )
 
 
 def _fail(call: pytest.CallInfo[None], error: BaseException) -> None:

@@ -9,7 +9,7 @@ import sysconfig
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from types import FrameType
+from types import CodeType, FrameType
 
 # How many frames Python keeps for each coroutine: a mock's two or three, a wrapper or two, the
 # test's own line. A frame costs about 0.08 us for each coroutine made.
@@ -63,32 +63,37 @@ def of_origin(origin: Sequence[Frame] | None) -> Place | None:
 class Trail:
     """The calls that led to a creation, noted quickly; the place is chosen when it is asked for."""
 
-    __slots__ = ("_frames", "_place")
+    __slots__ = ("_calls", "_place")
 
     def __init__(self, *, skip: int) -> None:
         """Note the running calls, without the innermost ``skip``, up to the harness."""
         frame: FrameType | None = sys._getframe(skip + 1)
-        frames: list[Frame] = []
-        while frame is not None and len(frames) < _TRAIL_DEPTH:
+        calls: list[tuple[CodeType, int]] = []
+        while frame is not None and len(calls) < _TRAIL_DEPTH:
             code = frame.f_code
-            frames.append((code.co_filename, frame.f_lineno, code.co_name))
+            calls.append((code, frame.f_lasti))  # a line's number costs much more
             if code.co_filename == _IMPORTING or is_harness(code.co_filename):
                 break
             frame = frame.f_back
-        self._frames = frames
+        self._calls = calls
         self._place: Place | None = None
 
     @property
     def place(self) -> Place:
         """The line of the tests' or the project's own code."""
         if self._place is None:
-            self._place = _choose(self._frames)
+            self._place = _choose([_frame_of(*call) for call in self._calls])
         return self._place
 
     @property
     def is_anybodys(self) -> bool:
         """Whether an import or an installed package made it, which is no test's doing."""
         return self.place.library or self.place.importing
+
+
+def _frame_of(code: CodeType, instruction: int) -> Frame:
+    lines = (line for start, end, line in code.co_lines() if start <= instruction < end and line)
+    return code.co_filename, next(lines, code.co_firstlineno), code.co_name
 
 
 def _choose(frames: Sequence[Frame]) -> Place:

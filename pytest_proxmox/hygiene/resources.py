@@ -208,6 +208,8 @@ class SocketWatch(Creations[None]):
             return
         try:
             served = {key.fileobj for key in loop._selector.get_map().values()}
+            if len(served) == 1:  # its own, that wakes it up
+                return
         except AttributeError:  # a loop of another make, which cannot be asked
             return
         served = {found if isinstance(found, int) else found.fileno() for found in served}
