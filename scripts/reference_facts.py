@@ -119,6 +119,17 @@ GATEWAY_CALLS: Final = {
     "DELETE /faults": "ends all rules",
     "POST /release": "removes the guests that the app made; gives `leftovers`",
 }
+MESSAGES: Final = """Every message of the plugin's own errors, with `…` for each value. Look for the
+part of yours that no value can be in; the {doc}`runbook <../guides/troubleshooting-runbook>` has
+cause and cure. Where a message was not written by the plugin (Proxmox's own text, a database's),
+it follows one of these.
+"""
+RUNBOOK: Final = "[Cause and cure](../guides/troubleshooting-runbook.md#{anchor})\n"
+LEFT_BEHIND: Final = """## What a test leaves behind
+
+The test fails, and the message shows the line that made it:
+{doc}`../explanation/async-hygiene`.
+"""
 FAULTS: Final = """Rules say what goes wrong, where, and how often. Give them to
 `proxmox_faults.add(…)` or its short forms (`fail`, `drop`, `hang`, `delay`, `slow_task`,
 `end_task`, `warn_task`, `kill_worker`), to the world file, or to the

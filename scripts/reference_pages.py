@@ -10,8 +10,10 @@ from pathlib import Path
 from pytest_proxmox import faults, marks, options, room_options
 from pytest_proxmox.errors import WorldError
 from pytest_proxmox.flaky import settings as flaky
+from pytest_proxmox.hygiene.settings import KINDS
 from pytest_proxmox.simulator.world import World
 from scripts import reference_facts as facts
+from scripts.reference_messages import messages
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 MADE = "Made by `scripts/reference_pages.py` from the code.\n"
@@ -28,6 +30,7 @@ def pages() -> dict[str, str]:
         "world.md": world(),
         "control-plane.md": control(),
         "faults.md": fault_rules(),
+        "messages.md": error_messages(),
     }
 
 
@@ -128,6 +131,22 @@ def fault_rules() -> str:
     lines += ["\n## Errors by name\n", *_head("error", "status", "reason phrase")]
     for name, (status, text) in faults.CATALOGUE.items():
         lines.append(_row(f"`{name}`", str(status), f"`{text}`"))
+    return "\n".join([*lines, ""])
+
+
+def error_messages() -> str:
+    """Return the page of messages, a section for each error, then what has no error's name."""
+    lines = ["# Messages\n", MADE, facts.MESSAGES]
+    found = messages()
+    for error in dict.fromkeys(one.error for one in found if one.error):
+        lines += [f"## {error}\n", facts.RUNBOOK.format(anchor=error.lower())]
+        lines += _head("message", "what to do")
+        lines += [_row(f"``{one.text}``", one.hint) for one in found if one.error == error]
+        lines.append("")
+    lines += ["## pytest's own failures and skips\n", *_head("message")]
+    lines += [_row(f"``{one.text}``") for one in found if not one.error]
+    lines += ["", facts.LEFT_BEHIND, *_head("message", "what to do", "ini key")]
+    lines += [_row(f"``… {one.predicate}``", one.advice, f"`{one.ini}`") for one in KINDS.values()]
     return "\n".join([*lines, ""])
 
 
