@@ -28,9 +28,9 @@ PROSE = sorted(
 # Flags of pytest and its other plugins that our pages name.
 FOREIGN_FLAGS = set(
     "--base-url --browser --clean-alluredir --collect-only --color --cov --cov-report --dist "
-    "--durations --fail-on-flaky --fixtures --headed --ignore --lf --markers --maxfail --output "
-    "--reruns --screenshot --strict-markers --tb --timeout --tracing --video --with-deps "
-    "--alluredir --yes --cached --clean --help --version".split()
+    "--durations --fail-on-flaky --ff --fixtures --headed --ignore --lf --markers --maxfail "
+    "--output --pdb --reruns --screenshot --strict-markers --tb --timeout --tracing --video "
+    "--with-deps --alluredir --yes --cached --clean --help --version".split()
 )
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
