@@ -29,8 +29,8 @@ PROSE = sorted(
 FOREIGN_FLAGS = set(
     "--base-url --browser --clean-alluredir --collect-only --color --cov --cov-report --dist "
     "--durations --fail-on-flaky --ff --fixtures --headed --ignore --lf --markers --maxfail "
-    "--output --pdb --reruns --screenshot --strict-markers --tb --timeout --tracing --video "
-    "--with-deps --alluredir --yes --cached --clean --help --version".split()
+    "--output --pdb --reruns --screenshot --slowmo --strict-markers --tb --timeout --tracing "
+    "--video --with-deps --alluredir --yes --cached --clean --help --version".split()
 )
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
