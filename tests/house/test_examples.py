@@ -25,11 +25,11 @@ def _readme_test() -> str:
     return str(blocks[0])
 
 
-def _assert_passes(pytester: pytest.Pytester) -> None:
+def _assert_passes(pytester: pytest.Pytester, *arguments: str) -> None:
     pytester.makeini(INI)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
     assert result.ret == pytest.ExitCode.OK
-    assert set(result.parseoutcomes()) == {"passed"}
+    assert set(result.parseoutcomes()) <= {"passed", "deselected"}
 
 
 def test_the_example_in_the_readme_passes(pytester: pytest.Pytester) -> None:
@@ -44,7 +44,8 @@ def test_the_example_in_the_readme_is_short() -> None:
 def test_the_examples_of_the_docs_pass(pytester: pytest.Pytester) -> None:
     for path in EXAMPLES.glob("*.py"):
         shutil.copy(path, pytester.path)
-    _assert_passes(pytester)
+    # The one for a real node is run by integration/test_tutorial.py.
+    _assert_passes(pytester, "-m", "not real_proxmox")
 
 
 def _run_in_shell(script: Path) -> str:
