@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from scripts import reference_facts as facts
 from scripts.reference_messages import messages
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
+PYPROJECT = FOLDER.parents[1] / "pyproject.toml"
 MADE = "Made by `scripts/reference_pages.py` from the code.\n"
 
 
@@ -31,6 +33,7 @@ def pages() -> dict[str, str]:
         "control-plane.md": control(),
         "faults.md": fault_rules(),
         "messages.md": error_messages(),
+        "compatibility.md": compatibility(),
     }
 
 
@@ -148,6 +151,22 @@ def error_messages() -> str:
     lines += ["", facts.LEFT_BEHIND, *_head("message", "what to do", "ini key")]
     lines += [_row(f"``… {one.predicate}``", one.advice, f"`{one.ini}`") for one in KINDS.values()]
     return "\n".join([*lines, ""])
+
+
+def compatibility() -> str:
+    """Return the page of versions, as ``pyproject.toml`` has them."""
+    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
+    python = "Programming Language :: Python :: 3."
+    minors = [one.removeprefix(python) for one in project["classifiers"] if one.startswith(python)]
+    lines = ["# Compatibility\n", MADE, facts.COMPATIBILITY, *_head("what", "extra", "versions")]
+    lines.append(_row("Python", "", ", ".join(f"3.{minor}" for minor in minors)))
+    extras = project["optional-dependencies"]
+    groups = {"": project["dependencies"]} | {one: extras[one] for one in facts.EXTRAS}
+    for extra, requirements in groups.items():
+        for text in requirements:
+            name, _, oldest = text.partition(";")[0].strip().partition(">=")
+            lines.append(_row(name, f"`{extra}`" if extra else "", f"{oldest} and newer"))
+    return "\n".join([*lines, "", facts.PROXMOX_VERSIONS])
 
 
 def _workload() -> dict[str, object]:

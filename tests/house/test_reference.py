@@ -76,3 +76,11 @@ def test_a_message_is_read_with_its_values_left_out() -> None:
     texts = {one.text: one for one in messages()}
     assert texts['VMID range "…" is empty'].error == "InvalidValue"
     assert texts['VMID range "…" is empty'].hint == "Give the lower number first, e.g. …-…"
+
+
+def test_each_requirement_is_told_with_its_oldest_version() -> None:
+    rows = re.findall(r"^\| (.+?) \| .* \| (.*) \|$", PAGES["compatibility.md"], re.MULTILINE)
+    versions = dict(rows[2:])
+    assert versions["pytest"] == "8.4 and newer"
+    assert versions["Python"].startswith("3.11, ")
+    assert not [name for name, told in versions.items() if told == " and newer"]
