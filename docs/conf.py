@@ -12,7 +12,7 @@ version = release = __version__
 extensions = ["myst_parser"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "**/.pytest_cache"]  # the examples may be run where they lie
 nitpicky = True
 
 html_theme = "furo"

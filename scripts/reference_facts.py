@@ -119,6 +119,40 @@ GATEWAY_CALLS: Final = {
     "DELETE /faults": "ends all rules",
     "POST /release": "removes the guests that the app made; gives `leftovers`",
 }
+MESSAGES: Final = """Every message of the plugin's own errors, with `…` for each value. Look for the
+part of yours that no value can be in; the {doc}`runbook <../guides/troubleshooting-runbook>` has
+cause and cure. Where a message was not written by the plugin (Proxmox's own text, a database's),
+it follows one of these.
+"""
+RUNBOOK: Final = "[Cause and cure](../guides/troubleshooting-runbook.md#{anchor})\n"
+LEFT_BEHIND: Final = """## What a test leaves behind
+
+The test fails, and the message shows the line that made it:
+{doc}`../explanation/async-hygiene`.
+"""
+EXTRAS: Final = ("db", "e2e", "flaky", "hypothesis")
+COMPATIBILITY: Final = """The oldest versions are those that the package's metadata asks for. `tox`
+runs the tests with the oldest (`lower-bounds`), and with the newest on each Python that the machine
+has. No upper bound is set: what a newer version breaks is a bug of ours.
+"""
+PROXMOX_VERSIONS: Final = """## Proxmox VE
+
+| version | embedded | as a target of tests |
+| --- | --- | --- |
+| 9 | yes: 9.2, compared with recordings of a node | yes |
+| 8 | no | not tried; the sandbox needs pools inside of pools, which the first of them lack |
+| 7 and older | no | no |
+
+An app for Proxmox VE 8 can be tested on the embedded 9 as far as the two have the same methods.
+Before you rely on an 8 node as a target, run `pytest-proxmox doctor` and a few tests on it.
+
+## Systems
+
+Linux is what the tests run on. macOS has what the plugin uses. On Windows there is no reaper: a
+killed run is cleaned up by the next one, and `db_url = postgresql` needs a server that runs.
+{doc}`../explanation/limits` has the rest, {doc}`../explanation/versioning` what a new version of
+the plugin may change.
+"""
 FAULTS: Final = """Rules say what goes wrong, where, and how often. Give them to
 `proxmox_faults.add(…)` or its short forms (`fail`, `drop`, `hang`, `delay`, `slow_task`,
 `end_task`, `warn_task`, `kill_worker`), to the world file, or to the

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_proxmox import faults, marks, options, room_options
 from pytest_proxmox.errors import WorldError
 from pytest_proxmox.flaky import settings as flaky
+from pytest_proxmox.hygiene.settings import KINDS
 from pytest_proxmox.simulator.world import World
 from scripts import reference_facts as facts
+from scripts.reference_messages import messages
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
+PYPROJECT = FOLDER.parents[1] / "pyproject.toml"
 MADE = "Made by `scripts/reference_pages.py` from the code.\n"
 
 
@@ -28,6 +32,8 @@ def pages() -> dict[str, str]:
         "world.md": world(),
         "control-plane.md": control(),
         "faults.md": fault_rules(),
+        "messages.md": error_messages(),
+        "compatibility.md": compatibility(),
     }
 
 
@@ -129,6 +135,38 @@ def fault_rules() -> str:
     for name, (status, text) in faults.CATALOGUE.items():
         lines.append(_row(f"`{name}`", str(status), f"`{text}`"))
     return "\n".join([*lines, ""])
+
+
+def error_messages() -> str:
+    """Return the page of messages, a section for each error, then what has no error's name."""
+    lines = ["# Messages\n", MADE, facts.MESSAGES]
+    found = messages()
+    for error in dict.fromkeys(one.error for one in found if one.error):
+        lines += [f"## {error}\n", facts.RUNBOOK.format(anchor=error.lower())]
+        lines += _head("message", "what to do")
+        lines += [_row(f"``{one.text}``", one.hint) for one in found if one.error == error]
+        lines.append("")
+    lines += ["## pytest's own failures and skips\n", *_head("message")]
+    lines += [_row(f"``{one.text}``") for one in found if not one.error]
+    lines += ["", facts.LEFT_BEHIND, *_head("message", "what to do", "ini key")]
+    lines += [_row(f"``… {one.predicate}``", one.advice, f"`{one.ini}`") for one in KINDS.values()]
+    return "\n".join([*lines, ""])
+
+
+def compatibility() -> str:
+    """Return the page of versions, as ``pyproject.toml`` has them."""
+    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
+    python = "Programming Language :: Python :: 3."
+    minors = [one.removeprefix(python) for one in project["classifiers"] if one.startswith(python)]
+    lines = ["# Compatibility\n", MADE, facts.COMPATIBILITY, *_head("what", "extra", "versions")]
+    lines.append(_row("Python", "", ", ".join(f"3.{minor}" for minor in minors)))
+    extras = project["optional-dependencies"]
+    groups = {"": project["dependencies"]} | {one: extras[one] for one in facts.EXTRAS}
+    for extra, requirements in groups.items():
+        for text in requirements:
+            name, _, oldest = text.partition(";")[0].strip().partition(">=")
+            lines.append(_row(name, f"`{extra}`" if extra else "", f"{oldest} and newer"))
+    return "\n".join([*lines, "", facts.PROXMOX_VERSIONS])
 
 
 def _workload() -> dict[str, object]:

@@ -9,8 +9,9 @@ import pytest
 
 from pytest_proxmox import errors
 from scripts import reference_facts
+from scripts.reference_messages import messages
 from scripts.reference_pages import FOLDER, pages
-from tests.house.source import ROOT
+from tests.house.source import ROOT, project_files
 
 RUNBOOK = ROOT / "docs" / "guides" / "troubleshooting-runbook.md"
 PAGES = pages()
@@ -20,14 +21,16 @@ CLASSES = sorted(
     if inspect.isclass(kind) and kind.__module__ == errors.__name__
 )
 PROSE = sorted(
-    path for path in (ROOT / "docs").rglob("*.md") if not path.is_relative_to(ROOT / "docs/adr")
+    ROOT / name
+    for name in project_files()
+    if name.startswith("docs/") and name.endswith(".md") and not name.startswith("docs/adr/")
 )
 # Flags of pytest and its other plugins that our pages name.
 FOREIGN_FLAGS = set(
     "--base-url --browser --clean-alluredir --collect-only --color --cov --cov-report --dist "
-    "--durations --fail-on-flaky --fixtures --headed --ignore --lf --markers --maxfail --output "
-    "--reruns --screenshot --strict-markers --tb --timeout --tracing --video --with-deps "
-    "--alluredir --yes --cached --clean --help --version".split()
+    "--durations --fail-on-flaky --ff --fixtures --headed --ignore --lf --markers --maxfail "
+    "--output --pdb --reruns --screenshot --slowmo --strict-markers --tb --timeout --tracing "
+    "--video --with-deps --alluredir --yes --cached --clean --help --version".split()
 )
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
@@ -60,3 +63,24 @@ def test_the_pages_name_no_option_that_does_not_exist() -> None:
     ours = {path.stem: text for path, text in texts.items() if "src_app" not in text}
     unknown = {page: set(FLAG.findall(text)) - known for page, text in ours.items()}
     assert {page: flags for page, flags in unknown.items() if flags} == {}
+
+
+def test_each_message_belongs_to_an_error_of_the_runbook() -> None:
+    found = messages()
+    assert {one.error for one in found} - {""} <= set(CLASSES)
+    page = PAGES["messages.md"]
+    assert [one for one in found if one.text.replace("|", r"\|") not in page] == []
+
+
+def test_a_message_is_read_with_its_values_left_out() -> None:
+    texts = {one.text: one for one in messages()}
+    assert texts['VMID range "…" is empty'].error == "InvalidValue"
+    assert texts['VMID range "…" is empty'].hint == "Give the lower number first, e.g. …-…"
+
+
+def test_each_requirement_is_told_with_its_oldest_version() -> None:
+    rows = re.findall(r"^\| (.+?) \| .* \| (.*) \|$", PAGES["compatibility.md"], re.MULTILINE)
+    versions = dict(rows[2:])
+    assert versions["pytest"] == "8.4 and newer"
+    assert versions["Python"].startswith("3.11, ")
+    assert not [name for name, told in versions.items() if told == " and newer"]

@@ -1,0 +1,1 @@
+"""Containers of a small lab, by command line."""
