@@ -81,6 +81,22 @@ def test_app_that_knows_a_login_only_is_sandboxed(real: Project, sim: Simulator)
     assert vmids(sim) == {THEIRS}
 
 
+def test_guest_of_an_app_that_chose_its_vmid_can_be_registered(
+    real: Project, sim: Simulator
+) -> None:
+    real.write(
+        "test_it.py",
+        "from app import deploy\n"
+        "def test_it(proxmox_config, proxmox_target, register_container):\n"
+        "    vmid = deploy(proxmox_config, proxmox_target)\n"
+        "    for guest in (register_container(vmid), register_container(str(vmid))):\n"
+        "        assert guest.vmid == vmid and guest.status() == 'stopped'\n"
+        f"def test_gone(proxmox):\n    assert {GONE}\n",
+    )
+    real.run().assert_outcomes(passed=2)
+    assert vmids(sim) == {THEIRS}
+
+
 GONE = "[row for row in proxmox.cluster.resources.get(type='vm')] == []"
 
 
