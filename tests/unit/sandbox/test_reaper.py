@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -222,10 +221,11 @@ def test_a_reaper_whose_starter_died_before_hearing_of_it_serves_the_others(
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.connect(path)
             line.sendall(BYE)
-        deadline = time.monotonic() + 30
+        clock = SystemClock()
+        deadline = clock.monotonic() + 30
         while ledger.reaper("run-1", URL) is not None:
-            assert time.monotonic() < deadline, "the reaper has gone and left its row"
-            time.sleep(0.02)
+            assert clock.monotonic() < deadline, "the reaper has gone and left its row"
+            clock.sleep(0.02)
 
 
 def held_by(run: str, ledger: Ledger) -> Reaper:
