@@ -16,6 +16,7 @@ from src_app.domain.errors import AppManagerError, ConfigurationError
 from src_app.proxmox.errors import ProxmoxError, SettingError
 
 STOP_S = 3  # a page that follows an operation keeps its answer open
+KEEP_ALIVE_S = 75  # longer than a page pauses: what it asks for then must not meet a closing line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,6 +76,7 @@ def _serve(args: argparse.Namespace, config: Configuration) -> int:
             port=port,
             log_level="info",
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=STOP_S,
         )
         hide_tickets()

@@ -25,6 +25,8 @@ _RUNNER = "pytest_proxmox.browser.apprunner"
 _POLL_S = 0.05
 _STOP_S = 10.0  # uvicorn waits for its last answers
 _TAIL = 20
+# uvicorn's own 5 s end a connection just as a page, after a pause, asks for something by it
+_KEEP_ALIVE_S = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,9 @@ class AppSpec:
         if match is not None:
             if find_spec("uvicorn") is None:
                 raise MissingExtra.for_feature("app_server for an ASGI app", extra="e2e")
-            factory = ["--factory"] if match["factory"] else []
-            return [sys.executable, "-m", "uvicorn", match["target"], *factory]
+            options = [f"--timeout-keep-alive={_KEEP_ALIVE_S}"]
+            options += ["--factory"] if match["factory"] else []
+            return [sys.executable, "-m", "uvicorn", match["target"], *options]
         if "{port}" not in self.target:
             raise UserMistake(
                 f'the command "{self.target}" is not told its port',

@@ -118,3 +118,7 @@ def test_app_ends_when_the_run_is_killed(folder: Path) -> None:
     ended, _, _ = select.select([watch], [], [], 15)
     os.close(watch)
     assert ended
+
+
+def test_an_asgi_app_keeps_a_pages_connections_longer_than_a_page_pauses() -> None:
+    assert "--timeout-keep-alive=75" in AppSpec("shop:app").arguments(1)
