@@ -16,6 +16,7 @@ FAILED = 1
 BAD_INPUT = 2
 
 COMMANDS = {
+    "init": "write the ini settings, the example of .env.test and the CI workflow of a project",
     "serve": "serve the embedded Proxmox over HTTPS until it is told to stop",
     "coverage": "say which API methods the embedded Proxmox has, and which the last run used",
     "doctor": "check that tests can run: the Proxmox, its rights, this machine",
