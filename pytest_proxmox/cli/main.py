@@ -18,6 +18,7 @@ BAD_INPUT = 2
 COMMANDS = {
     "init": "write the ini settings, the example of .env.test and the CI workflow of a project",
     "serve": "serve the embedded Proxmox over HTTPS until it is told to stop",
+    "schema": "print the JSON Schema of a file or of the control plane, for editors and clients",
     "coverage": "say which API methods the embedded Proxmox has, and which the last run used",
     "doctor": "check that tests can run: the Proxmox, its rights, this machine",
     "setup": "make the pool, role, user and token that the sandbox needs on a real Proxmox",
