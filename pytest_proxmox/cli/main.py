@@ -25,6 +25,7 @@ COMMANDS = {
     "leases": "list what tests hold, on this machine and on the Proxmox",
     "sweep": "remove what dead runs left",
     "gateway": "guard a Proxmox: an app under test may write to the guests it makes only",
+    "compare": "ask a Proxmox and the embedded one the same, and list where the answers differ",
     "soak": "repeat a whole run, and say what flake rate the repetitions rule out",
     "order": "find the test that makes another one fail",
     "report": "build the dashboard and the Markdown reports from the history of runs",
