@@ -29,6 +29,7 @@ COMMANDS = {
     "soak": "repeat a whole run, and say what flake rate the repetitions rule out",
     "order": "find the test that makes another one fail",
     "report": "build the dashboard and the Markdown reports from the history of runs",
+    "completion": "print what makes bash, zsh or fish complete this command",
 }
 
 
@@ -53,7 +54,7 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, 1 for findings, 2 for bad input."""
     given = list(sys.argv[1:] if argv is None else argv)
-    parser = _parser(given)
+    parser = parser_for(given)
     args = parser.parse_args(given)
     if args.command is None:
         parser.print_help()
@@ -73,8 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141  # what a shell reports for a reader that left, e.g. head
 
 
-def _parser(given: Sequence[str]) -> Parser:
-    """The parser; only the module of the command that is asked for is imported."""
+def parser_for(given: Sequence[str]) -> Parser:
+    """Return the parser; only the modules of the commands in ``given`` are imported."""
     parser = Parser(
         prog="pytest-proxmox",
         description="Test software for Proxmox VE against an embedded or a real one.",
