@@ -136,6 +136,15 @@ def test_a_file_in_the_way_of_a_folder_is_told(
     assert 'proxmox.yml" cannot be ' in capsys.readouterr().err
 
 
+def test_a_file_that_cannot_be_written_is_told_with_what_to_do(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / ".env.test.example").symlink_to(here / "nowhere")
+    assert main(["init"]) == BAD_INPUT
+    err = capsys.readouterr().err
+    assert '.env.test.example" cannot be written: File exists (folder .). Make the folder' in err
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_is_told(
     here: Path, capsys: pytest.CaptureFixture[str]
