@@ -1,4 +1,7 @@
-"""``python -m benchmarks [NAME ...]``: runs every module here that has a ``main()``."""
+"""``python -m benchmarks [NAME ...]``: runs every module here that has a ``main()``.
+
+What they show goes into ``RESULTS.md`` beside them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,22 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import harness
+from benchmarks import harness, results
+from benchmarks.peers import FAKEPVE
+
+# The packages that a benchmark is measured against, or that its floor is made of.
+PEERS = {
+    "app": ("uvicorn", "fastapi", "argon2-cffi"),
+    "browser": ("playwright",),
+    "database": ("SQLAlchemy", "pytest-django", "Django", "psycopg"),
+    "database_state": ("SQLAlchemy",),
+    "flaky": ("pytest", "pytest-rerunfailures"),
+    "history": ("psycopg",),
+    "hygiene": ("pytest", "pytest-asyncio"),
+    "imports": ("pytest",),
+    "simulator": (FAKEPVE, "proxmoxer", "requests"),
+    "sync": ("SQLAlchemy",),
+}
 
 
 def benchmarks() -> dict[str, Callable[[], Sequence[harness.Row]]]:
@@ -35,4 +53,4 @@ def select(names: Sequence[str]) -> list[Callable[[], Sequence[harness.Row]]]:
 
 
 if __name__ == "__main__":
-    sys.exit(harness.run(select(sys.argv[1:])))
+    sys.exit(harness.run(select(sys.argv[1:]), keep=results.keeper(results.FILE, PEERS)))

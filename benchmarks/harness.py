@@ -127,11 +127,21 @@ def table(rows: Sequence[Row]) -> str:
     )
 
 
-def run(mains: Iterable[Callable[[], Sequence[Row]]]) -> int:
-    """Run each benchmark, print one table, and return 1 when a bound is broken, else 0."""
+def run(
+    mains: Iterable[Callable[[], Sequence[Row]]],
+    *,
+    keep: Callable[[str, Sequence[Row]], None] | None = None,
+) -> int:
+    """Run each benchmark, print one table, and return 1 when a bound is broken, else 0.
+
+    ``keep`` is given each benchmark's name and rows as soon as it ends: a later one may fail.
+    """
     rows: list[Row] = []
     for main in mains:
         print(f"measuring {main.__module__} ...", file=sys.stderr, flush=True)
-        rows += main()
+        found = main()
+        rows += found
+        if keep is not None:
+            keep(main.__module__.rpartition(".")[2], found)
     print(table(rows))
     return 0 if all(row.holds for row in rows) else 1

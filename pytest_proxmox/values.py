@@ -21,13 +21,13 @@ BLOCK_SIZE = 10  # leases are taken in blocks of ten ids that start at a multipl
 
 # Texts, compiled at their first use: importing this module is part of every start of pytest.
 _DIGITS = r"[0-9]{1,9}"
-_NODE = r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
+NODE_FORMAT = r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _UPID = (
     r"UPID:(?P<node>[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)"
     r":(?P<pid>[0-9A-F]{8}):(?P<pstart>[0-9A-F]{8,9}):(?P<starttime>[0-9A-F]{8})"
     r":(?P<type>[^:\s]+):(?P<id>[^:\s]*):(?P<user>[^:\s]+):"
 )
-_VOLID = r"(?P<storage>[a-zA-Z][a-zA-Z0-9_.-]*[a-zA-Z0-9]):(?P<name>\S+)"
+VOLID_FORMAT = r"(?P<storage>[a-zA-Z][a-zA-Z0-9_.-]*[a-zA-Z0-9]):(?P<name>\S+)"
 _LEASE = r"n[0-9a-f]{12}"
 
 
@@ -114,7 +114,7 @@ class NodeName(str):
         Raises:
             InvalidValue: empty, or with characters a node name cannot have.
         """
-        if not re.fullmatch(_NODE, text):
+        if not re.fullmatch(NODE_FORMAT, text):
             raise InvalidValue(
                 f'"{text}" is not a node name',
                 origin=origin,
@@ -197,7 +197,7 @@ class Volid:
         Raises:
             InvalidValue: no storage, no name, or white space.
         """
-        match = re.fullmatch(_VOLID, text)
+        match = re.fullmatch(VOLID_FORMAT, text)
         if match is None:
             raise InvalidValue(
                 f'"{text}" is not a volume id',

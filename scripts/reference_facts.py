@@ -61,6 +61,7 @@ WORLD: Final = """A JSON file that says what the embedded Proxmox holds when it 
 `cluster` are worlds that come with the plugin. A mistake is told with its path in the file.
 """
 WORLD_KEYS: Final = {
+    "$schema": "for editors: where the output of `pytest-proxmox schema world` is",
     "version": "what `GET /version` says",
     "cluster": "the cluster's name; `null`: a single node",
     "nodes": "name -> node; at least one",

@@ -88,7 +88,8 @@ def _open(
     swept = sweep.collect(calls.api, facts, sandbox.ledger, pool=settings.pool)
     for leftover in swept.leftovers:
         print(f"left by an earlier run: {leftover}", file=sys.stderr)
-    stack.enter_context(nets.spread(sandbox.open(), endpoint, pool=settings.pool))
+    pool, grace_s = settings.pool, settings.reaper_grace
+    stack.enter_context(nets.spread(sandbox.open(), endpoint, pool=pool, grace_s=grace_s))
     recorder = _recorder(args, endpoint, facts, sandbox)
     stack.callback(recorder.close)
     upstream = Recorded(Forwarder(endpoint, calls.api), recorder)

@@ -16,16 +16,20 @@ FAILED = 1
 BAD_INPUT = 2
 
 COMMANDS = {
+    "init": "write the ini settings, the example of .env.test and the CI workflow of a project",
     "serve": "serve the embedded Proxmox over HTTPS until it is told to stop",
+    "schema": "print the JSON Schema of a file or of the control plane, for editors and clients",
     "coverage": "say which API methods the embedded Proxmox has, and which the last run used",
     "doctor": "check that tests can run: the Proxmox, its rights, this machine",
     "setup": "make the pool, role, user and token that the sandbox needs on a real Proxmox",
     "leases": "list what tests hold, on this machine and on the Proxmox",
     "sweep": "remove what dead runs left",
     "gateway": "guard a Proxmox: an app under test may write to the guests it makes only",
+    "compare": "ask a Proxmox and the embedded one the same, and list where the answers differ",
     "soak": "repeat a whole run, and say what flake rate the repetitions rule out",
     "order": "find the test that makes another one fail",
     "report": "build the dashboard and the Markdown reports from the history of runs",
+    "completion": "print what makes bash, zsh or fish complete this command",
 }
 
 
@@ -50,7 +54,7 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, 1 for findings, 2 for bad input."""
     given = list(sys.argv[1:] if argv is None else argv)
-    parser = _parser(given)
+    parser = parser_for(given)
     args = parser.parse_args(given)
     if args.command is None:
         parser.print_help()
@@ -70,8 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141  # what a shell reports for a reader that left, e.g. head
 
 
-def _parser(given: Sequence[str]) -> Parser:
-    """The parser; only the module of the command that is asked for is imported."""
+def parser_for(given: Sequence[str]) -> Parser:
+    """Return the parser; only the modules of the commands in ``given`` are imported."""
     parser = Parser(
         prog="pytest-proxmox",
         description="Test software for Proxmox VE against an embedded or a real one.",

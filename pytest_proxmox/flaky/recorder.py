@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.subtests import SubtestReport
 
 from pytest_proxmox.flaky import failures as kinds
 from pytest_proxmox.report.events import (
@@ -26,6 +25,7 @@ FAILURE = "proxmox_failure"  # attributes of reports: they travel from xdist's w
 USES = "proxmox_uses"
 MARKERS = "proxmox_markers"
 QUARANTINED = "proxmox_quarantined"
+SUBTESTS = {"SubtestReport", "SubTestReport"}  # pytest's since 9.0, pytest-subtests' before that
 ATTACHMENT = "attachment"  # what a test records as its property: a file to show with it
 _PLAYWRIGHT = "playwright_"
 RERUN = "rerun"  # pytest-rerunfailures' outcome of an attempt that another one follows
@@ -79,7 +79,7 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take a report: three of them make an attempt."""
-        if isinstance(report, SubtestReport):
+        if type(report).__name__ in SUBTESTS:
             self._note_subtest(report)
             return
         worker = getattr(report, "worker_id", "")
@@ -112,7 +112,7 @@ class Recorder:
         for key in list(self._open):
             self._finish(key)
 
-    def _note_subtest(self, report: SubtestReport) -> None:
+    def _note_subtest(self, report: pytest.TestReport) -> None:
         found = self._open.get((report.nodeid, getattr(report, "worker_id", "")))
         if found is None or report.outcome != "failed":
             return

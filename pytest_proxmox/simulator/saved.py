@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 INTERVAL_S: Final = 1.0
 _LOG: Final = logging.getLogger(__name__)
-_CLASS: Final = "~class"
-_TUPLE: Final = "~tuple"
-_SET: Final = "~set"
+CLASS: Final = "~class"
+TUPLE: Final = "~tuple"
+SET: Final = "~set"
 _CLASSES: Final = {
     kind.__name__: kind
     for kind in (
@@ -110,13 +110,13 @@ def _damaged(origin: str, where: str, problem: str) -> InvalidValue:
 def _encode(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         found = {f.name: _encode(getattr(value, f.name)) for f in fields(value)}
-        return {_CLASS: type(value).__name__, **found}
+        return {CLASS: type(value).__name__, **found}
     if isinstance(value, Mapping):
         return {key: _encode(item) for key, item in value.items()}
     if isinstance(value, tuple):
-        return {_TUPLE: [_encode(item) for item in value]}
+        return {TUPLE: [_encode(item) for item in value]}
     if isinstance(value, frozenset):
-        return {_SET: sorted(value)}
+        return {SET: sorted(value)}
     if isinstance(value, list):
         return [_encode(item) for item in value]
     return value
@@ -127,12 +127,12 @@ def _decode(value: Any) -> Any:
         return [_decode(item) for item in value]
     if not isinstance(value, dict):
         return value
-    if _TUPLE in value:
-        return tuple(_decode(item) for item in value[_TUPLE])
-    if _SET in value:
-        return frozenset(value[_SET])
-    found = {key: _decode(item) for key, item in value.items() if key != _CLASS}
-    return _CLASSES[value[_CLASS]](**found) if _CLASS in value else found
+    if TUPLE in value:
+        return tuple(_decode(item) for item in value[TUPLE])
+    if SET in value:
+        return frozenset(value[SET])
+    found = {key: _decode(item) for key, item in value.items() if key != CLASS}
+    return _CLASSES[value[CLASS]](**found) if CLASS in value else found
 
 
 class StateFile:

@@ -27,6 +27,7 @@ from pytest_proxmox.simulator.workloads import answering
 BACKLOG: Final = 2048  # clients that may connect at the same moment
 WATCH_S: Final = 15.0  # how often somebody looks for connections that fell silent
 STOP_S: Final = 10.0  # for the threads to end; what is left after that ends with the process
+ANY_ADDRESS: Final = ("", "0.0.0.0", "::")  # noqa: S104 - nobody can call these
 RETRY_S: Final = 0.1  # after a connection that could not be taken
 _LOG: Final = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ class _Dispatch:
 class Server:
     """An HTTPS server in threads of its own, one for each connection; a context manager.
 
-    ``port`` 0 picks a free one. ``ca_file`` verifies the server's certificate.
+    ``port`` 0 picks a free one. ``ca_file`` verifies the server's certificate. At a ``host`` of
+    all addresses, such as 0.0.0.0, it goes by this machine's name, which others can call.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Server:
         self.simulator = sim
         self.control_token = secrets.token_urlsafe(24)
         self._host = host
+        self._name = socket.gethostname() if host in ANY_ADDRESS else host
         self._wanted_port = port
         self._clock = clock or SystemClock()
         self._folder: Path | None = None
@@ -80,7 +83,7 @@ class Server:
     @property
     def url(self) -> str:
         """``https://host:port``, without a path."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        host = f"[{self._name}]" if ":" in self._name else self._name
         return f"https://{host}:{self.port}"
 
     @property
@@ -104,7 +107,7 @@ class Server:
         listener = _listen(self._host, self._wanted_port)
         self.port = listener.getsockname()[1]
         self._folder = Path(tempfile.mkdtemp(prefix="pytest-proxmox-"))
-        issued = certificates.issue(self._folder, host=self._host)
+        issued = certificates.issue(self._folder, host=self._name)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(issued.chain_file, issued.key_file)
         answer = _Dispatch(self.simulator, Control(self.simulator, self.control_token))

@@ -19,7 +19,8 @@ VERSION: Final = "9.2.11"
 PASSWORD: Final = "secret"  # noqa: S105 - the embedded node listens on loopback only
 TEMPLATE: Final = "local:vztmpl/alpine-3.18-default_20230607_amd64.tar.xz"
 CONTENT_TYPES: Final = ("images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import")
-_KEYS: Final = (
+KEYS: Final = (
+    "$schema",  # for editors: where the JSON Schema of this file is
     "version",
     "cluster",
     "nodes",
@@ -37,6 +38,8 @@ _KEYS: Final = (
     "ha",
     "faults",
 )
+NODE_KEYS: Final = ("maxcpu", "maxmem", "bridges", "address", "online", "kvm")
+WORKLOAD_KEYS: Final = ("serves", "name", "version", "port", "health")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ class _Reader:
 
     def world(self, data: Any) -> dict[str, Any]:
         world = self.mapping("(top level)", data)
-        self._known("(top level)", world, _KEYS)
+        self._known("(top level)", world, KEYS)
         nodes = self._each("nodes", world, self._node)
         if not nodes:
             raise self.fail("nodes", "is missing or empty", 'Name one: {"pve": {}}')
@@ -160,7 +163,7 @@ class _Reader:
         except InvalidValue as exc:
             raise self.fail(where, exc.what, exc.hint) from exc
         node = self.mapping(where, value)
-        self._known(where, node, ("maxcpu", "maxmem", "bridges", "address", "online", "kvm"))
+        self._known(where, node, NODE_KEYS)
         return {
             "maxcpu": self._positive(f"{where}.maxcpu", node.get("maxcpu", 4)),
             "maxmem": self._positive(f"{where}.maxmem", node.get("maxmem", 16 * GIB)),
@@ -248,7 +251,7 @@ class _Reader:
 
     def _workload(self, where: str, name: str, value: Any) -> dict[str, Any]:
         facts = dict(self.mapping(where, value))
-        self._known(where, facts, ("serves", "name", "version", "port", "health"))
+        self._known(where, facts, WORKLOAD_KEYS)
         health = self._of(f"{where}.health", facts.get("health", "/health"), str)
         if not health.startswith("/"):
             raise self.fail(f"{where}.health", f"{health!r} is no path")

@@ -15,36 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_proxmox.target.likeness import STAMP, UPID, Heard, unlikeness
+
 GOLDEN = Path(__file__).with_name("golden")
 PASSWORDS = {"root@pam": "proxmox123"}
 OTHER_PASSWORD = "secret123"
-VOLATILE = frozenset(
-    "digest pid pstart starttime endtime uptime cpu mem disk netin netout diskread diskwrite ctime"
-    " used avail total used_fraction ticket CSRFPreventionToken value snaptime maxdisk size"
-    " loadavg idle wait mhz model flags kversion current-kernel memory rootfs swap maxswap"
-    " ssl_fingerprint memhost saved expire pveversion repoid version release cpuinfo boot-info"
-    " ksm free pressurecpusome pressurecpufull pressureiosome pressureiofull"
-    " pressurememorysome pressurememoryfull maxmem level hwaddr net0 cap password time port"
-    " upid".split()
-)
-KEYS = "vmid volid upid poolid storage userid roleid name id key node iface n tokenid".split()
-UPID = re.compile(
-    r"UPID:[^:\s\"']+:[0-9A-F]{8}:[0-9A-F]{8,9}:[0-9A-F]{8}:[^:\s]+:[^:\s]*:[^:\s\"']+:"
-)
-STAMP = re.compile(r"\d{4}_\d\d_\d\d-\d\d_\d\d_\d\d")
-NUMBER = re.compile(r"\b(pid|PID|process) \d+\b|\b[0-9a-f]{40}\b")
-FOLDER = re.compile(r"/[\w./-]*/(?=images/|dump/|template/)")
-
-
-@dataclass(frozen=True)
-class Heard:
-    """A server's answer."""
-
-    status: int
-    reason: str
-    body: Any
-
-
 Send = Callable[[str, str, Mapping[str, str], bytes | None], Heard]
 
 
@@ -101,65 +76,6 @@ def _quoted(text: str) -> str:
     return urllib.parse.quote(text, safe="")
 
 
-def _plain(text: str) -> str:
-    return FOLDER.sub("/…/", UPID.sub("UPID", NUMBER.sub("#", STAMP.sub("STAMP", text)))).strip()
-
-
-def difference(want: Any, got: Any, vmids: set[str], where: str = "data") -> str | None:
-    """Return the first place where two bodies differ, or None."""
-    if isinstance(want, dict) and isinstance(got, dict):
-        return _objects_differ(want, got, vmids, where)
-    if isinstance(want, list) and isinstance(got, list):
-        return _lists_differ(want, got, vmids, where)
-    if isinstance(want, str) and isinstance(got, str):
-        return None if _plain(want) == _plain(got) else f"{where}: {got!r} for {want!r}"
-    numbers = all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in (want, got))
-    same = want == got and (numbers or type(want) is type(got))
-    return None if same else f"{where}: {got!r} for {want!r}"
-
-
-def _objects_differ(
-    want: dict[str, Any], got: dict[str, Any], vmids: set[str], where: str
-) -> str | None:
-    missing, extra = sorted(set(want) - set(got)), sorted(set(got) - set(want))
-    if missing:
-        return f"{where}: lacks {missing}"
-    if extra:
-        return f"{where}: has {extra} too much"
-    for key in want:
-        if key in VOLATILE:
-            a, b = want[key], got[key]
-            unlike = isinstance(a, (int, float)) != isinstance(b, (int, float))
-            if unlike and a is not None and b is not None:
-                return f"{where}.{key}: {type(b).__name__} for {type(a).__name__}"
-            continue
-        found = difference(want[key], got[key], vmids, f"{where}.{key}")
-        if found:
-            return found
-    return None
-
-
-def _lists_differ(want: list[Any], got: list[Any], vmids: set[str], where: str) -> str | None:
-    def ours(entry: Any) -> bool:
-        return not isinstance(entry, dict) or "vmid" not in entry or str(entry["vmid"]) in vmids
-
-    def order(entry: Any) -> str:
-        if isinstance(entry, dict):
-            for key in KEYS:
-                if key in entry:
-                    return _plain(f"{key}={entry[key]}")
-        return _plain(json.dumps(entry, sort_keys=True))
-
-    want, got = sorted(filter(ours, want), key=order), sorted(filter(ours, got), key=order)
-    if len(want) != len(got):
-        return f"{where}: {len(got)} entries for {len(want)}"
-    for number, (a, b) in enumerate(zip(want, got, strict=True)):
-        found = difference(a, b, vmids, f"{where}[{number}]")
-        if found:
-            return found
-    return None
-
-
 def exchanges(name: str) -> list[dict[str, Any]]:
     """Return the recorded exchanges of one file."""
     lines = (GOLDEN / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
@@ -210,16 +126,14 @@ class Replay:
         return heard
 
     def _compare(self, line: Mapping[str, Any], heard: Heard) -> tuple[str, str] | None:
-        if heard.status != line["status"]:
-            what = f"{heard.status} {heard.reason!r} for {line['status']} {line['reason']!r}"
-            return "status", what
-        if _plain(heard.reason) != _plain(line["reason"] or ""):
-            return "reason", f"{heard.reason!r} for {line['reason']!r}"
-        if line["path"].endswith("/log") or line["name"].endswith(" log"):
-            data = heard.body.get("data") if isinstance(heard.body, dict) else None
-            return None if isinstance(data, list) else ("body", "log is not a list")
-        found = difference(line["body"], heard.body, self._vmids)
-        return ("body", found) if found else None
+        wanted = Heard(line["status"], line["reason"] or "", line["body"])
+        found = unlikeness(wanted, heard, self._vmids)
+        if not (line["path"].endswith("/log") or line["name"].endswith(" log")):
+            return found
+        if found is not None and found[0] != "body":
+            return found
+        data = heard.body.get("data") if isinstance(heard.body, dict) else None
+        return None if isinstance(data, list) else ("body", "log is not a list")
 
     # --- requests ---------------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ from typing import Any
 from pytest_proxmox.simulator.server import Server
 from pytest_proxmox.simulator.simulator import Simulator
 from pytest_proxmox.simulator.wire import Request
+from pytest_proxmox.target.likeness import Heard
 
-from .replay import Heard, Send
+from .replay import Send
 
 WIRES = ("https", "in-process")
 

@@ -19,6 +19,8 @@ from tests.house.source import ROOT
 from tests.plugin.conftest import FEW_PLUGINS
 
 TEMPLATES = ROOT / "docs" / "ci"
+STARTERS = ROOT / "pytest_proxmox" / "cli" / "starters"  # what `pytest-proxmox init` writes
+FILES = (*sorted(TEMPLATES.iterdir()), *sorted(STARTERS.glob("*.yml")))
 FETCHERS = ("pip", "npx", "playwright")
 SUITE = """
 import pytest
@@ -30,9 +32,9 @@ def test_real(): pass
 """
 
 
-def _jobs(name: str) -> dict[str, list[tuple[str, str]]]:
+def _jobs(path: Path) -> dict[str, list[tuple[str, str]]]:
     """Each job's commands with the folder that they run in."""
-    document: dict[str, Any] = yaml.safe_load((TEMPLATES / name).read_text())
+    document: dict[str, Any] = yaml.safe_load(path.read_text())
     if "jobs" in document:
         return {
             job: [
@@ -51,7 +53,7 @@ def _jobs(name: str) -> dict[str, list[tuple[str, str]]]:
 
 def _commands() -> list[tuple[str, str]]:
     """Each different command of the templates once, in the order of their jobs."""
-    jobs = [job for path in sorted(TEMPLATES.iterdir()) for job in _jobs(path.name).values()]
+    jobs = [job for path in FILES for job in _jobs(path).values()]
     return list(dict.fromkeys(command for job in jobs for command in job))
 
 

@@ -102,6 +102,12 @@ def running(
             process.communicate()
 
 
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reaper that is told to wait for a second only; by itself it waits for twenty."""
+    monkeypatch.setenv("PROXMOX_REAPER_GRACE", "1")
+
+
 def vmids(server: Server) -> set[int]:
     """Return the VMIDs of all guests."""
     return {guest.vmid for guest in server.simulator.guests()}
@@ -167,3 +173,16 @@ def test_bad_input_is_one_line(
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_after_a_kill_the_reaper_waits_as_long_as_it_was_told(
+    soon: None, running: Running, server: Server
+) -> None:
+    running.make()
+    running.process.kill()
+    running.process.communicate(timeout=START_S)
+    start = SystemClock().monotonic()
+    # It gives its block back last, and ends; without its Proxmox it would go on trying.
+    while vmids(server) != {THEIRS} or set(server.simulator.state.pools) != {"pytest"}:
+        assert SystemClock().monotonic() - start < 15
+        SystemClock().sleep(0.1)
