@@ -191,11 +191,11 @@ def _guest() -> Schema:
         "type": kind,
         "kind": kind,
         "node": _TEXT,
-        "status": _TEXT,
+        "status": {"enum": list(world.GUEST_STATUSES)},
         "config": _ANY_OBJECT,
         "files": _ANY_OBJECT,
     }
-    return _object(parts, ["vmid"])
+    return _object({key: parts.get(key, {}) for key in world.GUEST_KEYS}, ["vmid"], closed=True)
 
 
 def _workload() -> Schema:

@@ -39,6 +39,21 @@ KEYS: Final = (
     "faults",
 )
 NODE_KEYS: Final = ("maxcpu", "maxmem", "bridges", "address", "online", "kvm")
+GUEST_KEYS: Final = (
+    "vmid",
+    "type",
+    "kind",
+    "node",
+    "status",
+    "config",
+    "pool",
+    "files",
+    "name",
+    "hostname",
+    "tags",
+    "memory",
+)
+GUEST_STATUSES: Final = ("stopped", "running", "paused")
 WORKLOAD_KEYS: Final = ("serves", "name", "version", "port", "health")
 
 
@@ -228,6 +243,7 @@ class _Reader:
 
     def _guest(self, where: str, value: Any, nodes: Mapping[str, Any]) -> dict[str, Any]:
         guest = self.mapping(where, value)
+        self._known(where, guest, GUEST_KEYS)
         try:
             vmid = Vmid.parse(guest.get("vmid", ""))
         except (InvalidValue, TypeError) as exc:
@@ -238,11 +254,14 @@ class _Reader:
         node = guest.get("node", next(iter(nodes)))
         if node not in nodes:
             raise self.fail(f"{where}.node", f'there is no node "{node}" here')
+        status = guest.get("status", "stopped")
+        if status not in GUEST_STATUSES:
+            raise self.fail(f"{where}.status", f"{status!r} is none", _either(GUEST_STATUSES))
         return {
             "vmid": int(vmid),
             "type": kind,
             "node": node,
-            "status": self._of(f"{where}.status", guest.get("status", "stopped"), str),
+            "status": status,
             "config": dict(self.mapping(f"{where}.config", guest.get("config", {})))
             | {key: guest[key] for key in ("name", "hostname", "tags", "memory") if key in guest},
             "pool": guest.get("pool"),
