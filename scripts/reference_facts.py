@@ -131,7 +131,7 @@ LEFT_BEHIND: Final = """## What a test leaves behind
 The test fails, and the message shows the line that made it:
 {doc}`../explanation/async-hygiene`.
 """
-EXTRAS: Final = ("db", "e2e", "flaky", "hypothesis")
+EXTRAS: Final = ("allure", "db", "e2e", "flaky", "hypothesis")
 COMPATIBILITY: Final = """The oldest versions are those that the package's metadata asks for. `tox`
 runs the tests with the oldest (`lower-bounds`), and with the newest on each Python that the machine
 has. No upper bound is set: what a newer version breaks is a bug of ours.
