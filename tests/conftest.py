@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -19,3 +22,19 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("PROXMOX_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("FLAKY_HISTORY_URL", "off")  # runs that test something else keep none
+
+
+@pytest.fixture
+def heeding_signals() -> Iterator[None]:
+    """Let what a test starts end by its signals, also behind a shell's ``&`` and ``nohup``.
+
+    They let their commands ignore SIGINT and SIGHUP, and whatever those start inherits that.
+    """
+    heeded: dict[signal.Signals, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in heeded.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

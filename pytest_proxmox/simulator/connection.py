@@ -161,7 +161,9 @@ class Connection:
                 wire.do_handshake()
             # a time-out would cost two more system calls for each request; see end_if_idle
             wire.settimeout(None)
-            while data := self._next(wire):
+            self._waits_since = self._clock.monotonic()
+            while data := wire.read(RECEIVED):
+                self._waits_since = self._clock.monotonic()
                 if not self._take(data):
                     self._part()
                     return
@@ -169,10 +171,6 @@ class Connection:
             _LOG.debug("connection ended: %s", exc)
         finally:
             self._socket.close()
-
-    def _next(self, wire: ssl.SSLSocket) -> bytes:
-        self._waits_since = self._clock.monotonic()
-        return wire.read(RECEIVED)
 
     def end_if_idle(self) -> None:
         """Cut the connection, from any thread, where the client says or takes nothing for long."""

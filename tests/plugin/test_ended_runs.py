@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -107,23 +106,7 @@ CONTROLLER = [
 
 
 @pytest.fixture
-def _heeding_signals() -> Iterator[None]:
-    """Let what is started here end by its signals, also behind a shell's ``&`` and ``nohup``.
-
-    They let their commands ignore SIGINT and SIGHUP, and whatever those start inherits that.
-    """
-    heeded: dict[signal.Signals, Any] = {
-        signal.SIGINT: signal.default_int_handler,
-        signal.SIGHUP: signal.SIG_DFL,
-    }
-    before = {number: signal.signal(number, handler) for number, handler in heeded.items()}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.fixture
-def sim(_heeding_signals: None) -> Iterator[tuple[Simulator, dict[str, str]]]:
+def sim(heeding_signals: None) -> Iterator[tuple[Simulator, dict[str, str]]]:
     """A Proxmox with a stranger's guest, and the environment that leads to it."""
     simulator = Simulator()
     simulator.plant(vmid=FOREIGN, type="lxc", node="pve", config={})

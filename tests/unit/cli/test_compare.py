@@ -142,6 +142,7 @@ def test_without_a_proxmox_it_says_what_to_set(
     assert "no Proxmox is named. Set PROXMOX_HOST" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("heeding_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_nothing_is_left_when_it_is_stopped(number: signal.Signals, node: Server) -> None:
     # The restore is the second create of a container: by then there are a guest and a backup.
