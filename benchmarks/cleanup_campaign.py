@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import multiprocessing
+import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -48,7 +50,10 @@ def events_for(net: str | None, *, virtual_only: bool = False) -> tuple[Event, .
 
 
 def play(one: Plan, net: str | None = None) -> Verdict:
-    """Return the verdict on one case."""
+    """Return the verdict on one case; a lane whose campaign was killed ends here."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
     if one.event.sort != "kill":
         return case.play(one, ALONE[net][0] if net is not None else ALL_NETS)
     is_patient = one.number % PATIENT_EVERY < len(EVENTS) and one.number < PATIENT * PATIENT_EVERY
@@ -75,6 +80,8 @@ def main_with(args: argparse.Namespace) -> int:
             print(f"WRONG {report.told[-1]}", flush=True)
         if report.cases % 250 == 0:
             print(f"{report.cases} cases, {len(report.told)} wrong", file=sys.stderr, flush=True)
+            if args.journal is not None:  # whoever stops it loses little
+                report.save(args.journal)
     if args.journal is not None:
         report.save(args.journal)
     print(report.render())
