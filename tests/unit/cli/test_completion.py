@@ -59,7 +59,7 @@ def _run(*command: str | Path, folder: Path) -> str:
         (["schema", "w"], {"world"}),
         (["completion", ""], {*NAMES, "-h", "--help"}),
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(sorted(words) if isinstance(words, set) else words),
 )
 def test_bash_completes(
     typed: list[str], offered: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
