@@ -59,7 +59,11 @@ class _Lock:
 
     def __enter__(self) -> None:
         self._lock.acquire()
-        self._prepare()
+        try:
+            self._prepare()
+        except BaseException:  # Ctrl-C, for one: nobody may wait for this lock for ever
+            self._lock.release()
+            raise
 
     def __exit__(self, *exc_info: object) -> None:
         self._lock.release()

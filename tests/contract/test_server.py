@@ -192,6 +192,24 @@ def test_what_an_answer_did_not_wait_for_is_done_before_anybody_looks() -> None:
     assert sim.state.tasks[upid].begun
 
 
+def test_ctrl_c_while_something_begins_later_leaves_the_lock_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sim = Simulator(World.preset("single"))
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sim.tasks, "begin_deferred", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sim.guests()
+    other = threading.Thread(target=sim.guests, daemon=True)
+    other.start()
+    other.join(10)
+    assert not other.is_alive()
+
+
 def test_a_worker_that_breaks_when_it_begins_later_is_kept_as_a_crash() -> None:
     sim = Simulator(World.preset("single"))
     sim.plant(vmid=100, status="running")
