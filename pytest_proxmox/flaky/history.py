@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -123,7 +123,7 @@ class History:
             row = self._db.execute("SELECT id FROM run WHERE uuid = ?", (facts.id,)).fetchone()
         self._run = int(row[0])
         self._project = facts.project
-        self._read_tests()
+        self._tests.clear()
 
     def add(self, attempts: Sequence[Attempt], *, name: str | None = None) -> None:
         """Store attempts of the run, all of them or none.
@@ -139,7 +139,7 @@ class History:
                     return
             self._note_tests(attempts)
             self._note_failures(attempt.failure for attempt in attempts)
-            self._db.execute_many(_INSERT_ATTEMPT, map(self._row, attempts))
+            self._db.insert(_INSERT_ATTEMPT, map(self._row, attempts))
 
     def end(self, end: RunEnd) -> None:
         """Note how the run ended."""
@@ -156,7 +156,7 @@ class History:
     def judge(self, verdicts: Iterable[tuple[int, str, float, float]]) -> None:
         """Store verdicts: the test's id, state, rate, since."""
         with readable(self.place), self._db.transaction():
-            self._db.execute_many(_UPSERT_VERDICT, verdicts)
+            self._db.insert(_UPSERT_VERDICT, verdicts)
 
     def verdicts(self, project: str) -> dict[str, Verdict]:
         """Return the verdicts of a project's tests, by node id."""
@@ -272,6 +272,7 @@ class History:
 
     def _note_tests(self, attempts: Sequence[Attempt]) -> None:
         tests = self._tests
+        self._read_tests({a.nodeid for a in attempts} - tests.keys())
         new = {a.nodeid: a for a in attempts if tests.get(a.nodeid, _UNKNOWN)[1] != a.markers}
         if not new:
             return
@@ -279,14 +280,15 @@ class History:
             (self._project, nodeid, new[nodeid].markers, new[nodeid].started)
             for nodeid in sorted(new)  # every writer in the same order: no deadlock
         ]
-        self._db.execute_many(_INSERT_TEST, rows)
-        self._read_tests()
+        self._db.insert(_INSERT_TEST, rows)
+        self._read_tests(new.keys())
 
-    def _read_tests(self) -> None:
-        sql = "SELECT nodeid, id, markers FROM test WHERE project = ?"
-        with readable(self.place):
-            rows = self._db.execute(sql, (self._project,)).fetchall()
-        self._tests = {nodeid: (id, markers) for nodeid, id, markers in rows}
+    def _read_tests(self, nodeids: Collection[str]) -> None:
+        found = self._db.select_in(
+            ("nodeid", "id", "markers"), "FROM test WHERE project = ?", self._project, nodeids
+        )
+        for nodeid, id, markers in found:
+            self._tests[nodeid] = (id, markers)
 
     def _note_failures(self, failures: Iterable[Failure | None]) -> None:
         new = {_key(f): f for f in failures if f is not None and _key(f) not in self._failures}

@@ -13,7 +13,7 @@ from pytest_proxmox.errors import ProxmoxTestError
 from pytest_proxmox.flaky.connection import Place
 from pytest_proxmox.report.events import Attempt, Failure, RunEnd, RunFacts
 
-BATCH = 500
+BATCH_S = 10.0  # tests that began within this time go to the database together
 PATIENCE_S = 15.0  # how long the end of a run waits for a database that answers slowly
 KEPT = "unsent-*.jsonl"
 
@@ -21,7 +21,9 @@ KEPT = "unsent-*.jsonl"
 class Writer:
     """The writer of one run; ``note`` takes what the user should know.
 
-    Attempts go to the database in batches, by a thread that starts with the first batch. What
+    Attempts go to the database in batches, by a thread that starts with the first batch; a run
+    that is killed loses its last one. A batch is a stretch of time, and not a number of attempts:
+    the thread shares the interpreter with the tests, which short ones would feel. What
     the database does not take (locked, broken, gone) is kept in a file in ``spool`` and taken
     in by the next run.
     """
@@ -41,9 +43,9 @@ class Writer:
 
     def add(self, attempt: Attempt) -> None:
         """Take an attempt; costs an append, and a batch's hand-over now and then."""
-        self._batch.append(attempt)
-        if len(self._batch) >= BATCH:
+        if self._batch and attempt.started - self._batch[0].started >= BATCH_S:
             self._hand_over()
+        self._batch.append(attempt)
 
     def end(self, end: RunEnd) -> None:
         """Store what is left, and wait for it."""
@@ -84,13 +86,18 @@ class Writer:
             item = self._queue.get()
             if isinstance(item, RunEnd):
                 history.end(item)
-                from pytest_proxmox.flaky.verdicts import judge_failing
-
-                judge_failing(history, self._facts.project)
+                self._judge(history)
                 return
             self._unsent.extend(item)
             history.add(self._unsent)
             self._unsent.clear()
+
+    def _judge(self, history: Any) -> None:
+        if not history.ever_failed(self._facts.project):
+            return  # the statistics, whose import takes longer than all the rest, are not needed
+        from pytest_proxmox.flaky.verdicts import judge_failing
+
+        judge_failing(history, self._facts.project)
 
     def _drain(self) -> None:
         """Collect what still comes, until the run ends."""

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from pytest_proxmox.errors import HistoryUnusable, InvalidValue
 from pytest_proxmox.flaky import schema
 from pytest_proxmox.flaky.connection import Place, connect
 from pytest_proxmox.flaky.history import History
-from pytest_proxmox.flaky.writer import KEPT, Writer
+from pytest_proxmox.flaky.writer import BATCH_S, KEPT, Writer
 from pytest_proxmox.report.events import Attempt, Failure, RunEnd, RunFacts
 
 END = RunEnd(20.0, 1, True, {"leftovers": 0.0})
@@ -74,6 +75,22 @@ def test_what_was_added_is_read_back(place: Place) -> None:
         assert history.totals("p") == {run.id: {"passed": 2}}
         assert [one.outcome for one in history.observations("p")] == ["passed", "failed", "passed"]
         assert len(history.ever_failed("p")) == 1
+
+
+def test_a_batch_of_any_size_keeps_odd_names_and_finds_what_is_known(place: Place) -> None:
+    names = [f"t.py::test_it[\"{n}'\\\u00e9\n\u2603]" for n in range(1500)]
+    given = [attempt(n)._replace(nodeid=name) for n, name in enumerate(names)]
+    again = [one._replace(number=1, markers="slow") for one in given]
+    with History.open(place) as history:
+        history.begin(facts())
+        history.add(given)
+    with History.open(place) as history:
+        history.begin(facts("r2"))
+        history.add(again)
+        first, second = history.runs("p")
+        assert history.attempts(second.id) == again
+        assert history.attempts(first.id) == [one._replace(markers="slow") for one in given]
+        assert len(history.tests("p")) == 1500
 
 
 def test_four_writers_at_once_lose_nothing(place: Place) -> None:
@@ -137,6 +154,28 @@ def test_a_newer_history_is_refused(place: Place, monkeypatch: pytest.MonkeyPatc
 
 def _writer(place: Place, spool: Path, notes: list[str], run: str = "r1") -> Writer:
     return Writer(place, facts(run), spool=spool, note=notes.append)
+
+
+def test_a_long_run_is_stored_while_it_goes_on(tmp_path: Path) -> None:
+    place = Place(tmp_path / "h.sqlite")
+    writer = _writer(place, tmp_path, [])
+    for n in range(3):
+        writer.add(attempt(n))
+    late = attempt(3)._replace(started=attempt(3).started + BATCH_S)
+    writer.add(late)
+    early = [attempt(n) for n in range(3)]
+    waiting = Retrying(
+        retry=retry_if_result(lambda stored: stored != early),
+        wait=wait_fixed(0.02), stop=stop_after_delay(30),
+    )  # fmt: skip
+    waiting(_stored, place)
+    writer.end(END)
+    assert _stored(place) == [*map(attempt, range(3)), late]
+
+
+def _stored(place: Place) -> list[Attempt]:
+    with History.open(place) as history:
+        return [one for run in history.runs("p") for one in history.attempts(run.id)]
 
 
 def test_a_locked_history_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
