@@ -56,13 +56,31 @@ def register(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{signature}: {text}")
 
 
+class Bearers:
+    """Tells which tests bear a mark. Their parent is asked once for all tests in a row."""
+
+    __slots__ = ("_mark", "_parent", "_parent_bears")
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+        self._parent: pytest.Collector | None = None
+        self._parent_bears = False
+
+    def __contains__(self, item: pytest.Item) -> bool:
+        if item.parent is not self._parent:
+            self._parent = item.parent
+            closest = None if item.parent is None else item.parent.get_closest_marker(self._mark)
+            self._parent_bears = closest is not None
+        if self._parent_bears or not item.own_markers:
+            return self._parent_bears
+        return any(mark.name == self._mark for mark in item.own_markers)
+
+
 def skip_real(items: Iterable[pytest.Item]) -> None:
     """Skip the tests that need a real Proxmox: nobody named one."""
-    above: dict[pytest.Collector | None, bool] = {}
+    bearers = Bearers(REAL)
     for item in items:
-        if item.parent not in above:
-            above[item.parent] = bool(item.parent and item.parent.get_closest_marker(REAL))
-        if above[item.parent] or any(mark.name == REAL for mark in item.own_markers):
+        if item in bearers:
             item.add_marker(pytest.mark.skip(reason=REAL_SKIP_REASON))
 
 

@@ -15,12 +15,11 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_proxmox.hygiene import expected
-from pytest_proxmox.hygiene.places import ORIGIN_DEPTH, Frame
+from pytest_proxmox.hygiene.places import ORIGIN_DEPTH, ORIGIN_LEAST, Frame
 
 if TYPE_CHECKING:
     Coroutine = CoroutineType[Any, Any, Any]
@@ -37,8 +36,7 @@ HELD = -2  # the same, and that fixture was seen to hold it
 _going: set[int] = set()
 
 
-@dataclass(frozen=True, slots=True)
-class Birth:
+class Birth(NamedTuple):
     """A coroutine that was seen unstarted: the test that made it, and where."""
 
     ref: weakref.ref[Coroutine]
@@ -46,8 +44,7 @@ class Birth:
     test: int
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(NamedTuple):
     """A coroutine that went away unstarted.
 
     ``old`` says that the test made it before this phase: it is the test's own fault.
@@ -110,11 +107,23 @@ class CoroutineWatch:
         self.test = self._owner = test
         self.skip()
         self._recorder = expected.recorder()
-        sys.set_coroutine_origin_tracking_depth(ORIGIN_DEPTH)
+        self.expect_all()
 
     def skip(self) -> None:
         """Take what was made up to now as given: pytest made it, which keeps no coroutine."""
         self._mark = []
+
+    def expect_little(self) -> None:
+        """Keep fewer frames of what is made until the next test begins, or ``expect_all``.
+
+        Python spends most of a frame's time on the line it is in, and the frames of a test's
+        end are pytest's: what its loop makes as it closes would cost a tenth of such a test.
+        """
+        sys.set_coroutine_origin_tracking_depth(ORIGIN_LEAST)
+
+    def expect_all(self) -> None:
+        """Keep all frames that may be wanted of what is made from now on."""
+        sys.set_coroutine_origin_tracking_depth(ORIGIN_DEPTH)
 
     def take_dropped(self) -> list[Dropped]:
         """Return what was dropped unawaited since the last call, oldest first."""

@@ -18,6 +18,7 @@ from pytest_proxmox.hygiene.places import first_own, of_origin
 from pytest_proxmox.hygiene.policy import ALLOW_MARK, Pattern, Policy
 from pytest_proxmox.hygiene.settings import Level
 from pytest_proxmox.hygiene.watch import Makers, Watch
+from pytest_proxmox.marks import Bearers
 
 _RECHECK_S = 0.05  # another thread may stand between making a coroutine and awaiting it
 
@@ -67,7 +68,7 @@ class Judge:
         self._replaying = False
         self._bench: list[Verdict] = []
         self._wider: dict[int, ExitStack] = {}
-        self._parent: tuple[pytest.Collector | None, bool] = None, False
+        self._may_leak = Bearers(ALLOW_MARK)
 
     @property
     def looks(self) -> bool:
@@ -89,18 +90,14 @@ class Judge:
         self._trial = Trial(item, nextitem, self._allowed(item))
         self._makers.current = self._tests
         for watch in self._watches:
-            watch.begin(self._tests)
+            if watch.stirred:
+                watch.begin(self._tests)
         if self.coroutines is not None:
             self.coroutines.begin(self._tests)
 
     def _allowed(self, item: pytest.Item) -> tuple[Pattern, ...]:
-        """What marks allow. Its parents are asked once for all tests in them."""
-        parent, is_marked = self._parent
-        if item.parent is not parent:
-            parent = item.parent
-            is_marked = parent is not None and parent.get_closest_marker(ALLOW_MARK) is not None
-            self._parent = parent, is_marked
-        if not is_marked and all(mark.name != ALLOW_MARK for mark in item.own_markers):
+        """What marks allow."""
+        if item not in self._may_leak:
             return ()
         return tuple(
             Pattern.parse(str(text), f"mark {ALLOW_MARK} of {item.nodeid}")
@@ -182,6 +179,8 @@ class Judge:
             self.sit()
         else:
             trial.passed = True
+        if self.coroutines is not None and not trial.has_fixtures and not _may_finish(item):
+            self.coroutines.expect_little()  # nothing of the user's is left to run
 
     def pytest_exception_interact(self) -> None:
         """Look at the teardown of a failed test, which may be run again."""
@@ -284,7 +283,7 @@ class Judge:
 
     def _suspects(self) -> bool:
         for watch in self._watches:
-            if watch.suspects():
+            if watch.stirred and watch.suspects():
                 return True
         return self.coroutines is not None and bool(self.coroutines.kept())
 
@@ -354,6 +353,8 @@ class Judge:
 
     def _has_fixtures(self, trial: Trial) -> None:
         trial.has_fixtures = True
+        if self.coroutines is not None:
+            self.coroutines.expect_all()
         self.sit()
 
     def _meet_loop(self, runner: Any) -> None:
@@ -387,6 +388,11 @@ def _fail(call: pytest.CallInfo[None], error: BaseException) -> None:
         raise error
     except BaseException:  # noqa: BLE001 - it needs a traceback, and goes into the report
         call.excinfo = pytest.ExceptionInfo.from_current()
+
+
+def _may_finish(item: pytest.Item) -> bool:
+    """Whether the test may have added a finalizer without having a fixture of its own."""
+    return "request" in getattr(item, "fixturenames", ())
 
 
 def _is_aftermath(error: BaseException) -> bool:

@@ -6,7 +6,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Test = ast.FunctionDef | ast.AsyncFunctionDef
 _Block = ast.Module | ast.ClassDef
@@ -24,8 +24,7 @@ _STATUS_NAMES = {"status", "status_code"}
 _MANY_STATUSES = 3  # of more than one hundred: the test accepts success and failure alike
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One place and what is wrong there."""
 
     line: int

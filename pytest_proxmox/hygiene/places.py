@@ -5,15 +5,15 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-import sysconfig
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from types import CodeType, FrameType
+from typing import NamedTuple
 
 # How many frames Python keeps for each coroutine: a mock's two or three, a wrapper or two, the
 # test's own line. A frame costs about 0.08 us for each coroutine made.
 ORIGIN_DEPTH = 8
+ORIGIN_LEAST = 1  # where no test's own code makes any: enough to know that it is seen
 _TRAIL_DEPTH = 60  # frames looked at for a thread, a socket, a process; the first ones decide
 _TRAIL_KEPT = 3
 
@@ -23,8 +23,7 @@ _SITE = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _IMPORTING = "<frozen importlib._bootstrap>"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The line that made something, and the lines that called it, innermost first.
 
     ``inner`` names the functions of Python and of packages between that line and the creation.
@@ -133,6 +132,8 @@ def is_harness(file: str) -> bool:
 
 @cache
 def _standard_folders() -> tuple[str, ...]:
+    import sysconfig
+
     paths = sysconfig.get_paths()
     return tuple({paths["stdlib"] + os.sep, paths["platstdlib"] + os.sep})
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from pytest_proxmox.errors import InvalidValue
 from pytest_proxmox.hygiene.offences import Offence
@@ -14,8 +14,7 @@ ALLOW_MARK = "allow_leaks"
 STRICT_ASYNC_KINDS = ("coroutine", "task")  # what --no-strict-async turns off
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     """``kind`` or ``kind:glob``: the glob is compared with the offence's name and its file."""
 
     kind: str
@@ -47,8 +46,7 @@ class Pattern:
         return any(fnmatchcase(name, self.glob) for name in names)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """The levels by kind, and the patterns that the whole run allows."""
 
     levels: Mapping[str, Level]

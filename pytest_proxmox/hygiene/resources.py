@@ -14,10 +14,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import thread as futures_thread
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pytest_proxmox.hygiene.coroutines import OUTSIDE
 from pytest_proxmox.hygiene.holders import held_by_wider_fixture
@@ -40,8 +39,7 @@ _MANY = 512  # a test that makes so many sockets should not keep note of the clo
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Made(Generic[T]):
+class Made(NamedTuple, Generic[T]):
     """Something that the test made, and where."""
 
     ref: weakref.ref[Any]
@@ -68,11 +66,12 @@ class Creations(Generic[T]):
         self._makers = makers
         self._is_there = is_there
         self.made: list[Made[T]] = []
+        self.stirred = False
 
     def begin(self, test: int) -> None:
         """Forget what earlier tests made: it was judged."""
-        if self.made:
-            self.made = []
+        self.made = []
+        self.stirred = False
 
     def outside(self) -> AbstractContextManager[None]:
         """Return a context in which what is made belongs to no test."""
@@ -83,6 +82,7 @@ class Creations(Generic[T]):
         if self._makers.of_caller() != self._makers.current or self._makers.current == OUTSIDE:
             return
         self.made.append(Made(weakref.ref(found), facts, Trail(skip=skip + 1)))
+        self.stirred = True
 
     def suspects(self) -> bool:
         """Return whether something of this test is still there."""
@@ -202,16 +202,19 @@ class SocketWatch(Creations[None]):
         super().begin(test)
         self._closing = []
 
+    def is_served_by(self, loop: Any) -> bool:
+        """Return whether the loop serves more than its own socket, which wakes it up."""
+        if not self.made:
+            return False
+        selector = getattr(loop, "_selector", None)  # a loop of another make cannot be asked
+        served = None if selector is None else selector.get_map()
+        return served is not None and len(served) > 1
+
     def loop_closes(self, loop: Any) -> None:
         """Note the servers and connections that a test's event loop still serves as it closes."""
-        if not self.made:
+        if not self.is_served_by(loop):
             return
-        try:
-            served = {key.fileobj for key in loop._selector.get_map().values()}
-            if len(served) == 1:  # its own, that wakes it up
-                return
-        except AttributeError:  # a loop of another make, which cannot be asked
-            return
+        served = {key.fileobj for key in loop._selector.get_map().values()}
         served = {found if isinstance(found, int) else found.fileno() for found in served}
         served.discard(loop._ssock.fileno())
         for made in self.made:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -13,7 +13,6 @@ from pytest_proxmox.hygiene.coroutines import CoroutineWatch
 from pytest_proxmox.hygiene.judge import Judge
 from pytest_proxmox.hygiene.policy import Policy
 from pytest_proxmox.hygiene.resources import ProcessWatch, SocketWatch, ThreadWatch
-from pytest_proxmox.hygiene.singletons import Name, SingletonWatch
 from pytest_proxmox.hygiene.surroundings import CwdWatch, EnvironWatch
 from pytest_proxmox.hygiene.tasks import TaskWatch
 from pytest_proxmox.hygiene.watch import Makers, Watch
@@ -57,11 +56,8 @@ def _put_in_place(config: pytest.Config, stack: ExitStack) -> Judge:
 def _watches(config: pytest.Config, rules: Policy, makers: Makers) -> list[Watch]:
     """The watches that the run wants. What they see goes down the list: tasks close loops."""
     sockets = SocketWatch(makers)
-    names = [
-        Name.parse(text, "ini key reset_singletons") for text in config.getini(settings.SINGLETONS)
-    ]
     every: dict[str, Watch] = {
-        "task": TaskWatch(sockets.loop_closes if rules.watches("socket") else _not_watched),
+        "task": TaskWatch(sockets if rules.watches("socket") else None),
         "thread": ThreadWatch(makers),
         "process": ProcessWatch(makers),
         "socket": sockets,
@@ -69,8 +65,11 @@ def _watches(config: pytest.Config, rules: Policy, makers: Makers) -> list[Watch
         "cwd": CwdWatch(),
     }
     wanted = [watch for kind, watch in every.items() if rules.watches(kind)]
-    return [*wanted, SingletonWatch(names)] if names else wanted
+    names = config.getini(settings.SINGLETONS)
+    return [*wanted, _singletons(names)] if names else wanted
 
 
-def _not_watched(loop: object) -> None:
-    """Sockets are off."""
+def _singletons(names: Sequence[str]) -> Watch:
+    from pytest_proxmox.hygiene.singletons import Name, SingletonWatch
+
+    return SingletonWatch([Name.parse(text, "ini key reset_singletons") for text in names])

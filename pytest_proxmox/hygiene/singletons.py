@@ -117,11 +117,12 @@ class SingletonWatch:
     run begins, so that a snapshot of its first state exists.
     """
 
+    sets_back = True
+    stirred = True
+
     def __init__(self, names: Sequence[Name]) -> None:
         self._names = names
         self._taken: dict[Name, Snapshot | None] = {}
-
-    sets_back = True
 
     def install(self) -> None:
         """Load the modules.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 from pytest_proxmox.hygiene.offences import Offence
@@ -25,11 +26,18 @@ class EnvironWatch:
 
     sets_back = True
 
-    def install(self) -> None:
-        """Note where a variable is set or deleted."""
+    def __init__(self) -> None:
         self._trails: dict[str, Trail] = {}
         self._environ = os.environ
         self._given = self._variables()
+
+    @property
+    def stirred(self) -> bool:
+        """Whether a variable was written, or ``os.environ`` replaced."""
+        return bool(self._trails) or os.environ is not self._environ
+
+    def install(self) -> None:
+        """Note where a variable is set or deleted."""
         self._set, self._delete = os._Environ.__setitem__, os._Environ.__delitem__
         setter, deleter, trails = self._set, self._delete, self._trails
 
@@ -53,9 +61,8 @@ class EnvironWatch:
 
     def begin(self, test: int) -> None:
         """Take the variables as they are."""
-        if self._trails:
-            self._trails.clear()
-            self._given = self._variables()
+        self._trails.clear()
+        self._given = self._variables()
 
     @contextmanager
     def outside(self) -> Iterator[None]:
@@ -106,26 +113,41 @@ class CwdWatch:
     """The working directory, set back as the environment is."""
 
     sets_back = True
+    stirred = True
+
+    def __init__(self) -> None:
+        self._trail: Trail | None = None
+        self._given: str | None = None
+        self._is_known = False
 
     def install(self) -> None:
-        """Note where ``os.chdir`` is called."""
-        original = self._original = os.chdir
-        self._trail: Trail | None = None
+        """Note where ``os.chdir`` and ``os.fchdir`` are called."""
+        self._originals = {
+            name: getattr(os, name) for name in ("chdir", "fchdir") if hasattr(os, name)
+        }
+        for name, original in self._originals.items():
+            setattr(os, name, self._noting(original))
 
-        def chdir(path: Any) -> None:
+    def _noting(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
+        @wraps(original)
+        def noted(path: Any) -> None:
             self._trail = Trail(skip=1)
+            self._is_known = False
             original(path)
 
-        os.chdir = chdir
+        return noted
 
     def uninstall(self) -> None:
-        """Give ``os.chdir`` back."""
-        os.chdir = self._original
+        """Give ``os`` its own functions back."""
+        for name, original in self._originals.items():
+            setattr(os, name, original)
 
     def begin(self, test: int) -> None:
-        """Take the directory as it is."""
-        self._trail = None
-        self._given = _directory()
+        """Take the directory as it is: nobody went elsewhere since it was last looked at."""
+        if not self._is_known:
+            self._trail = None
+            self._given = _directory()
+            self._is_known = True
 
     @contextmanager
     def outside(self) -> Iterator[None]:
@@ -147,8 +169,9 @@ class CwdWatch:
         now = _directory() or "a removed folder"
         if now == self._given:
             return []
+        self._is_known = False
         if self._given is not None and os.path.isdir(self._given):
-            self._original(self._given)
+            self._originals["chdir"](self._given)
         what = f"the working directory was changed from {self._given} to {now}"
         return [Offence("cwd", now, what, self._trail.place if self._trail else None)]
 

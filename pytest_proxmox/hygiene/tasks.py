@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_proxmox.hygiene.coroutines import Coroutine
 from pytest_proxmox.hygiene.holders import held_by_wider_fixture
 from pytest_proxmox.hygiene.offences import Offence
 from pytest_proxmox.hygiene.places import is_installed, of_origin
+
+if TYPE_CHECKING:
+    from pytest_proxmox.hygiene.resources import SocketWatch
 
 Task = asyncio.Task[Any]
 Loop = asyncio.AbstractEventLoop
@@ -27,9 +30,10 @@ class TaskWatch:
     """Pending tasks: of the test's own loop as it closes, of a wider loop when the test ends."""
 
     sets_back = False
+    stirred = True
 
-    def __init__(self, loop_closes: Callable[[Loop], None]) -> None:
-        self._loop_closes = loop_closes
+    def __init__(self, sockets: SocketWatch | None) -> None:
+        self._sockets = sockets  # asked for what a loop serves as it closes
         self._given: weakref.WeakSet[Task] = weakref.WeakSet()
         self._loops: weakref.WeakSet[Loop] = weakref.WeakSet()
         self._cancelled: list[Offence] = []
@@ -40,10 +44,12 @@ class TaskWatch:
         original = self._original = asyncio.runners._cancel_all_tasks  # type: ignore[attr-defined]
 
         def _cancel_all_tasks(loop: Loop) -> None:
-            if _closes_for_a_test():
-                left = [task for task in _pending(self._all()) if task.get_loop() is loop]
+            left = [task for task in _pending(self._all()) if task.get_loop() is loop]
+            serves = self._sockets is not None and self._sockets.is_served_by(loop)
+            if (left or serves) and _closes_for_a_test():
                 self._cancelled += self._described(left)
-                self._loop_closes(loop)
+                if self._sockets is not None:
+                    self._sockets.loop_closes(loop)
             original(loop)
 
         asyncio.runners._cancel_all_tasks = _cancel_all_tasks  # type: ignore[attr-defined]

@@ -20,6 +20,10 @@ class Watch(Protocol):
 
     sets_back: bool
 
+    @property
+    def stirred(self) -> bool:
+        """Whether something may have happened since ``begin``; otherwise ask nothing else."""
+
     def install(self) -> None:
         """Begin to watch: from now on creations are noted."""
 

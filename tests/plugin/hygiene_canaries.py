@@ -577,6 +577,18 @@ FIXTURES = [
         outcome="teardown",
     ),
     *_pair(
+        "finalizer_of_a_test",
+        """
+        def test_it(request):
+            request.addfinalizer(lambda: AsyncMock(spec=fetch)())  # HERE
+        """,
+        """
+        def test_it(request):
+            request.addfinalizer(lambda: asyncio.run(AsyncMock(spec=fetch)()))
+        """,
+        outcome="teardown",
+    ),
+    *_pair(
         "fixture_teardown_cycle",
         """
         @pytest.fixture

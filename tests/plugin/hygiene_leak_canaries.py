@@ -490,6 +490,28 @@ LEAKS = [
         """,
     ),
     *_pair(
+        "cwd_by_descriptor",
+        """
+        def test_it(tmp_path):
+            folder = os.open(tmp_path, os.O_RDONLY)
+            os.fchdir(folder)  # HERE
+            os.close(folder)
+
+        def test_next(tmp_path):
+            assert os.getcwd() != str(tmp_path)
+        """,
+        """
+        def test_before(tmp_path):
+            home = os.getcwd()
+            os.chdir(tmp_path)
+            tmp_path.rmdir()
+            os.chdir(home)
+
+        def test_it():
+            assert os.path.isdir(os.getcwd())
+        """,
+    ),
+    *_pair(
         "singleton",
         """
         def test_it():
