@@ -341,7 +341,7 @@ def _reserved(target: str, vmid: Vmid, run: Run, *, maker: Maker, pool: str | No
 
 _HOLDER = "SELECT id FROM leases WHERE target = ? AND vmid = ? AND state <> 'released'"
 _CHANGEABLE = frozenset(
-    {"kind", "node", "pool", "source", "upid", "backups", "leftovers", "kept_until"}
+    {"maker", "kind", "node", "pool", "source", "upid", "backups", "leftovers", "kept_until"}
 )
 
 

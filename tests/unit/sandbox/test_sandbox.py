@@ -82,6 +82,22 @@ def test_a_vmid_that_somebody_has_is_skipped_and_left_alone(
     assert not any("9000" in call for call in proxmox.calls)
 
 
+def test_a_vmid_that_no_test_got_is_no_leftover_whoever_has_it(
+    sandbox: Sandbox, proxmox: FakeProxmox, ledger: Ledger
+) -> None:
+    """The question whether it is free was never answered, and a stranger's guest is there."""
+    proxmox.plant(FakeGuest(9000, description="mine, hands off"))
+    proxmox.hidden.add(9000)
+    proxmox.fail("GET", "cluster/nextid", 401, "Authentication failed!", times=9)
+
+    with pytest.raises(ApiFailure, match="Authentication failed"):
+        sandbox.vmid()
+
+    assert sandbox.close() == []
+    assert states(ledger) == [(9000, "released")]
+    assert list(proxmox.guests) == [9000]
+
+
 def test_a_vmid_lost_to_another_run_is_never_deleted(
     sandbox: Sandbox, proxmox: FakeProxmox, ledger: Ledger
 ) -> None:
