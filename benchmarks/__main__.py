@@ -53,4 +53,7 @@ def select(names: Sequence[str]) -> list[Callable[[], Sequence[harness.Row]]]:
 
 
 if __name__ == "__main__":
+    if {"-h", "--help"} & {*sys.argv[1:]}:
+        print(f"{__doc__}\nThere are: {', '.join(benchmarks())}")
+        sys.exit()
     sys.exit(harness.run(select(sys.argv[1:]), keep=results.keeper(results.FILE, PEERS)))
