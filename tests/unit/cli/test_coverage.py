@@ -58,8 +58,10 @@ def test_families_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     assert sum(int(number) for number in lines[-1].split()[1:4]) == 661
 
 
-def test_a_family_is_listed_method_by_method(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["coverage", "pools"]) == 0
+def test_a_family_is_listed_method_by_method(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["coverage", "pools", "--cache", str(tmp_path)]) == 0
     assert "works    POST   /pools" in capsys.readouterr().out.splitlines()
 
 
