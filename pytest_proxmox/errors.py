@@ -10,22 +10,28 @@ if TYPE_CHECKING:
 
 
 class ProxmoxTestError(Exception):
-    """Anything that went wrong on our side of the wire; subclasses keep the objects."""
-
-
-class UserMistake(ProxmoxTestError):
-    """Something the user gave is wrong: pytest ends with exit code 4, the CLI with 2.
+    """Anything that went wrong on our side of the wire; subclasses keep the objects.
 
     ``what`` says what failed with its values, ``origin`` where the value came from,
-    ``hint`` what to do. The text is the three in one line.
+    ``hint`` what to do. The text is the three in one line, or the hint is the last line:
+    behind ``detail``, which are further lines such as the end of a log.
     """
 
-    def __init__(self, what: str, *, origin: str = "", hint: str = "") -> None:
+    _end = ""  # of a text without a hint
+
+    def __init__(self, what: str, *, origin: str = "", hint: str = "", detail: str = "") -> None:
         self.what = what
         self.origin = origin
         self.hint = hint
         where = f" ({origin})" if origin else ""
-        super().__init__(f"{what}{where}.{' ' + hint if hint else ''}")
+        todo = f"{chr(10) if detail else '. '}{hint}" if hint else self._end
+        super().__init__(f"{what}{where}{detail}{todo}")
+
+
+class UserMistake(ProxmoxTestError):
+    """Something the user gave is wrong: pytest ends with exit code 4, the CLI with 2."""
+
+    _end = "."
 
 
 class InvalidValue(UserMistake):
@@ -63,11 +69,14 @@ class LoginRefused(UserMistake):
 class TaskError(ProxmoxTestError):
     """A Proxmox task did not end well; ``log_tail`` has its last lines, oldest first."""
 
-    def __init__(self, what: str, *, upid: str, log_tail: Sequence[str] = ()) -> None:
+    def __init__(
+        self, what: str, *, upid: str, log_tail: Sequence[str] = (), hint: str = ""
+    ) -> None:
         self.upid = upid
         self.log_tail = tuple(log_tail)
         tail = "".join(f"\n    {line}" for line in self.log_tail)
-        super().__init__(f"{what} (task {upid})" + (f"; its log ends with:{tail}" if tail else ""))
+        said = f"; its log ends with:{tail}" if tail else ""
+        super().__init__(f"{what} (task {upid})", detail=said, hint=hint)
 
 
 class TaskFailed(TaskError):
@@ -85,7 +94,14 @@ class ApiFailure(ProxmoxTestError):
     """
 
     def __init__(
-        self, text: str, *, call: str, kind: str, code: str, status: int | None = None
+        self,
+        text: str,
+        *,
+        call: str,
+        kind: str,
+        code: str,
+        status: int | None = None,
+        hint: str = "",
     ) -> None:
         self.text = text
         self.call = call
@@ -93,16 +109,26 @@ class ApiFailure(ProxmoxTestError):
         self.code = code
         self.status = status
         answer = "no answer" if status is None else str(status)
-        super().__init__(f"{call}: {answer}: {text}")
+        super().__init__(f"{call}: {answer}: {text}", hint=hint)
 
 
 class ForeignGuest(ProxmoxTestError):
     """A guest that we cannot prove to be ours: nothing was done to it."""
 
-    def __init__(self, guest: str, reason: str) -> None:
+    def __init__(
+        self,
+        guest: str,
+        reason: str,
+        *,
+        hint: str = "Give the tests a range of their own with --vmid-range; if the guest is yours "
+        "after all, remove it by hand",
+    ) -> None:
         self.guest = guest
         self.reason = reason
-        super().__init__(f"{guest} is not ours, so it was left alone: {reason}")
+        super().__init__(
+            f"{guest} is not ours, so it was left alone: {reason}",
+            hint=hint,
+        )
 
 
 class RangeExhausted(UserMistake):
@@ -127,9 +153,9 @@ class LedgerUnusable(UserMistake):
 class LeaseError(ProxmoxTestError):
     """A lease cannot do this step in its state; ``lease`` is its id."""
 
-    def __init__(self, what: str, *, lease: str) -> None:
+    def __init__(self, what: str, *, lease: str, hint: str = "") -> None:
         self.lease = lease
-        super().__init__(f"lease {lease}: {what}")
+        super().__init__(f"lease {lease}: {what}", hint=hint)
 
 
 class LeftoversRemain(ProxmoxTestError):
@@ -137,8 +163,11 @@ class LeftoversRemain(ProxmoxTestError):
 
     def __init__(self, leftovers: Sequence[object]) -> None:
         self.leftovers = tuple(leftovers)
-        lines = "".join(f"\n  {leftover}" for leftover in self.leftovers)
-        super().__init__(f"{len(self.leftovers)} left on the Proxmox after clean-up:{lines}")
+        super().__init__(
+            f"{len(self.leftovers)} left on the Proxmox after clean-up:",
+            detail="".join(f"\n  {leftover}" for leftover in self.leftovers),
+            hint="Free them as the lines say, then run: pytest-proxmox sweep",
+        )
 
 
 class DatabaseRefused(UserMistake):
@@ -160,26 +189,26 @@ class StaleTransaction(IsolationError):
 class EscapedCommit(IsolationError):
     """Something commits outside the test's transaction; ``statement`` is what it wrote."""
 
-    def __init__(self, what: str, *, statement: str = "", place: str = "") -> None:
+    def __init__(self, what: str, *, statement: str = "", place: str = "", hint: str = "") -> None:
         self.statement = statement
         self.place = place
-        super().__init__(what)
+        super().__init__(what, hint=hint)
 
 
 class StateChanged(ProxmoxTestError):
     """The database is not what it was, or is not consistent; ``findings`` says where."""
 
-    def __init__(self, what: str, *, findings: Sequence[str]) -> None:
+    def __init__(self, what: str, *, findings: Sequence[str], hint: str = "") -> None:
         self.findings = tuple(findings)
-        super().__init__(what + "".join(f"\n    {line}" for line in self.findings))
+        super().__init__(what, detail="".join(f"\n    {line}" for line in self.findings), hint=hint)
 
 
 class CleanupFailed(ProxmoxTestError):
     """Rows could not be removed in bounded time; ``table`` is the one that was held."""
 
-    def __init__(self, what: str, *, table: str) -> None:
+    def __init__(self, what: str, *, table: str, hint: str = "") -> None:
         self.table = table
-        super().__init__(what)
+        super().__init__(what, hint=hint)
 
 
 class LeaseLost(ProxmoxTestError):
@@ -189,7 +218,8 @@ class LeaseLost(ProxmoxTestError):
         self.block = block
         super().__init__(
             f"the lease on {block} is lost: this run stood still for longer than it lasts, so "
-            "another one took the block over and removed its guests. Run the tests again"
+            "another one took the block over and removed its guests",
+            hint="Run the tests again",
         )
 
 
@@ -208,20 +238,26 @@ class UnstubbedCall(BaseException):
     ``Exception`` would turn a test's mistake into an answer of its own.
     """
 
+    def __init__(self, what: str, *, hint: str = "") -> None:
+        self.what = what
+        self.hint = hint
+        super().__init__(f"{what}. {hint}" if hint else what)
+
     @classmethod
     def of(cls, method: str, arguments: Mapping[str, object]) -> UnstubbedCall:
         """Return the error for a call, with the line that would stub it."""
         shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
         name = method.rpartition(".")[2]
         return cls(
-            f"{method}({shown}) is not stubbed. Say what it gives: mock.{name}.returns(...), "
-            f"or mock.{name}.when({shown}).returns(...) for this call only."
+            f"{method}({shown}) is not stubbed",
+            hint=f"Say what it gives: mock.{name}.returns(...), "
+            f"or mock.{name}.when({shown}).returns(...) for this call only",
         )
 
     @classmethod
     def of_attribute(cls, owner: str, name: str) -> UnstubbedCall:
         """Return the error for an attribute, with the line that would set it."""
-        return cls(f"{owner}.{name} is not set. Set it: strict_mock({owner}, {name}=...).")
+        return cls(f"{owner}.{name} is not set", hint=f"Set it: strict_mock({owner}, {name}=...)")
 
 
 class VirtualTimeExhausted(ProxmoxTestError):
@@ -231,18 +267,26 @@ class VirtualTimeExhausted(ProxmoxTestError):
     def after(cls, elapsed_s: float) -> VirtualTimeExhausted:
         """Return the error for this many virtual seconds."""
         return cls(
-            f"{elapsed_s:.0f} virtual seconds have passed and the code under test still waits. "
-            "It polls for something that never comes; end the poller, or raise the limit."
+            f"{elapsed_s:.0f} virtual seconds have passed and the code under test still waits: it "
+            "polls for something that never comes",
+            hint="Make that come, or end the poller",
         )
 
 
 class ReaperMissing(ProxmoxTestError):
     """The process that cleans up after a killed run did not start, so nothing was made."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(
+        self,
+        why: str,
+        *,
+        hint: str = "If it misses a module, install that for this Python: the reaper sees neither "
+        "PYTHONPATH nor the user's own packages",
+    ) -> None:
         super().__init__(
             f"no reaper for this run: {why}. Without it a killed run would leave its guests on "
-            "the Proxmox until the next run sweeps them"
+            "the Proxmox until the next run sweeps them",
+            hint=hint,
         )
 
 
@@ -252,7 +296,11 @@ class NotReady(ProxmoxTestError):
     def __init__(self, guest: str, wrong: str, *, waited_s: float) -> None:
         self.guest = guest
         self.wrong = wrong
-        super().__init__(f"{guest} is not ready after {waited_s:.0f} s: {wrong}")
+        super().__init__(
+            f"{guest} is not ready after {waited_s:.0f} s: {wrong}",
+            hint="Wait longer with wait_until(timeout_s=...), or look into the guest with "
+            "--proxmox-keep failed",
+        )
 
 
 class PageClosedError(ProxmoxTestError, RuntimeError):
@@ -283,22 +331,35 @@ class PageClosedError(ProxmoxTestError, RuntimeError):
 class AuthFailed(ProxmoxTestError):
     """A login stopped at ``layer``; ``evidence`` is what the app or the page said there."""
 
-    def __init__(self, layer: str, what: str, *, evidence: str = "", timeline: str = "") -> None:
+    def __init__(
+        self,
+        layer: str,
+        what: str,
+        *,
+        evidence: str = "",
+        timeline: str = "",
+        hint: str = "Run with --auth-debug; where your app differs, override the fixture auth_flow",
+    ) -> None:
         self.layer = layer
-        self.what = what
         self.evidence = evidence
         said = f"\n    {evidence}" if evidence else ""
         passed = f"\nThe login so far:\n{timeline}" if timeline else ""
-        super().__init__(f'login failed at the layer "{layer}": {what}{said}{passed}')
+        super().__init__(
+            f'login failed at the layer "{layer}": {what}', detail=f"{said}{passed}", hint=hint
+        )
+        self.what = what  # as it was given: who raises it anew names the layer again
 
 
 class AppNotHealthy(ProxmoxTestError):
     """The app under test did not start; ``log_tail`` has its last lines, oldest first."""
 
-    def __init__(self, what: str, *, log_tail: Sequence[str] = ()) -> None:
+    def __init__(
+        self, what: str, *, origin: str = "", log_tail: Sequence[str] = (), hint: str = ""
+    ) -> None:
         self.log_tail = tuple(log_tail)
         tail = "".join(f"\n    {line}" for line in self.log_tail)
-        super().__init__(what + (f"; its log ends with:{tail}" if tail else "; its log is empty"))
+        said = f"; its log ends with:{tail}" if tail else "; its log is empty"
+        super().__init__(what, origin=origin, detail=said, hint=hint)
 
 
 class HistoryUnusable(ProxmoxTestError):
@@ -307,12 +368,17 @@ class HistoryUnusable(ProxmoxTestError):
     @classmethod
     def at(cls, place: str, why: str) -> HistoryUnusable:
         """Return the error for the history at ``place``."""
-        return cls(f"the history of runs at {place} cannot be used: {why}")
+        return cls(
+            f"the history of runs at {place} cannot be used: {why}",
+            hint="Let whoever holds it end, mend that place, or name another history: "
+            "--flaky-history for pytest, --history for pytest-proxmox",
+        )
 
     @classmethod
     def newer(cls, version: int, known: int) -> HistoryUnusable:
         """Return the error for a history that a newer plugin made."""
         return cls(
-            f"the history of runs has version {version}, this plugin knows {known}. "
-            "Update pytest-proxmox, or name another history with --flaky-history"
+            f"the history of runs has version {version}, this plugin knows {known}",
+            hint="Update pytest-proxmox, or name another history: --flaky-history for pytest, "
+            "--history for pytest-proxmox",
         )

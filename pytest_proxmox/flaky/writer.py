@@ -127,7 +127,7 @@ class Writer:
             )
             partial.replace(path)
         except OSError as exc:
-            self._trouble += f"; neither can {path} be written: {exc}"
+            self._trouble += f". Neither can {path} be written: {exc}"
             return None
         return path
 
