@@ -93,10 +93,11 @@ class EscapeWatch:
         escape = EscapedCommit(
             f"{self.test}: the engine {url} is not isolated, and commits outside the test's "
             f"transaction. It wrote:\n    {statement}\nat {place}:\n{lines}\n"
-            "The commit was refused. Name the engine or its session factory in the ini key "
-            f"db_bind, or allow its commits with db_allow = {url}",
+            "The commit was refused",
             statement=statement,
             place=place,
+            hint="Name the engine or its session factory in the ini key db_bind, or allow its "
+            f"commits with db_allow = {url}",
         )
         self.caught.append(escape)
         # SQLAlchemy takes a transaction whose commit failed for ended: undo it here

@@ -39,8 +39,9 @@ class SessionFactory(SQLAlchemyFactory[T]):
         session = cls.__session__
         if session is None:
             raise IsolationError(
-                f"{cls.__name__} is not bound to a session: use it inside "
-                "`with bound(db_session, ids):`, or bind it in a fixture of yours"
+                f"{cls.__name__} is not bound to a session",
+                hint="Use it inside `with bound(db_session, ids, Factory):`, or bind it in a "
+                "fixture of yours",
             )
         return super().create_sync(**kwargs)
 

@@ -83,6 +83,7 @@ class DatabaseTestHelper:
             raise CleanupFailed(
                 f"there is no table {', '.join(sorted(map(str, unknown)))} in the metadata",
                 table=str(min(map(str, unknown))),
+                hint=f"Name tables that it has: {', '.join(sorted(self.metadata.tables))}",
             )
         return {table.name: self._empty(table) for table in chosen}
 
@@ -111,10 +112,10 @@ class DatabaseTestHelper:
             cause = exc.last_attempt.exception()
             raise CleanupFailed(
                 f"the rows of table {table.name!r} could not be deleted in {ATTEMPTS} attempts: "
-                f"another connection holds a lock ({getattr(cause, 'orig', cause)}). End its "
-                "transaction before the clean-up; a session that is never closed is the usual "
-                "reason",
+                f"another connection holds a lock ({getattr(cause, 'orig', cause)})",
                 table=table.name,
+                hint="End its transaction before the clean-up; a session that is never closed is "
+                "the usual reason",
             ) from cause
 
     def _delete(self, table: Table) -> int:
@@ -169,7 +170,12 @@ class DatabaseTestHelper:
                 f"table {n}: {counts[n]} rows left" for n in sorted(names) if counts.get(n)
             ]
         if findings:
-            raise StateChanged("the database is not what it should be", findings=findings)
+            raise StateChanged(
+                "the database is not what it should be",
+                findings=findings,
+                hint="Undo what the lines name where it is done, or call db_helper.full_reset() "
+                "before the test",
+            )
 
     def validate_schema(self) -> None:
         """Return when the schema is the metadata's.
@@ -180,7 +186,11 @@ class DatabaseTestHelper:
         with self.engine.connect() as connection:
             findings = list(schema_differences(connection, self.metadata))
         if findings:
-            raise StateChanged("the schema differs from the metadata", findings=findings)
+            raise StateChanged(
+                "the schema differs from the metadata",
+                findings=findings,
+                hint="Run the migrations that are missing, or write one for what the models have",
+            )
 
     def table_exists(self, name: str) -> bool:
         """Whether the database has a table ``name``."""
@@ -190,8 +200,9 @@ class DatabaseTestHelper:
     def _verified_state(self) -> DbState:
         if self._state is None:
             raise StateChanged(
-                "this helper was made without a DbState: take it from the fixture db_helper",
+                "this helper was made without a DbState",
                 findings=(),
+                hint="Take it from the fixture db_helper, or make it with state=db_state",
             )
         return self._state
 

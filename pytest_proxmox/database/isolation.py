@@ -208,7 +208,12 @@ class Isolation:
         self.inspector.remember()
         findings = self.inspector.inconsistencies()
         if findings:
-            raise StateChanged(f"the database is not consistent before {name}", findings=findings)
+            raise StateChanged(
+                f"the database is not consistent before {name}",
+                findings=findings,
+                hint="Mend these rows where they are written, between the tests or by another "
+                "process, or name an empty database in the ini key db_url",
+            )
 
     def end(self) -> None:
         """End the test, undo it, and see that nothing of it stayed.
@@ -253,6 +258,8 @@ class Isolation:
                 f"{name} left something in the database {self.store.url.render_as_string()}: it "
                 "was written past SQLAlchemy, or by another process, and was not undone",
                 findings=findings,
+                hint="Write through the engine that the test is given, or mark the test "
+                "@pytest.mark.db(transaction=False)",
             )
 
     def escape(self) -> EscapedCommit | None:

@@ -170,8 +170,8 @@ def _check_alive(virtual: Virtual, exc: BaseException) -> None:
         wire.stack.clear()
         raise IsolationError(
             f"SQLite rolled the whole transaction of {wire.test or 'the session'} back ({exc}), "
-            "as ON CONFLICT ROLLBACK and RAISE(ROLLBACK) do: the test's own rows are gone too. "
-            "Mark the test @pytest.mark.db(transaction=False)."
+            "as ON CONFLICT ROLLBACK and RAISE(ROLLBACK) do: the test's own rows are gone too",
+            hint="Mark the test @pytest.mark.db(transaction=False)",
         ) from exc
 
 

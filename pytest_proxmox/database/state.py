@@ -113,7 +113,12 @@ class DbState:
         ]
         findings += self.schema()
         if findings:
-            raise StateChanged("the database is not what it should be", findings=findings)
+            raise StateChanged(
+                "the database is not what it should be",
+                findings=findings,
+                hint="Delete or mend the rows where they are written, move a counter with "
+                "db_helper.reset_sequences(), and migrate where the schema differs",
+            )
 
     def refuse_orphans(self, when: str) -> None:
         """Return when every foreign key leads somewhere.
@@ -123,7 +128,12 @@ class DbState:
         """
         findings = [str(orphan) for orphan in self.orphans()]
         if findings:
-            raise StateChanged(f"there are orphaned rows {when} the test", findings=findings)
+            raise StateChanged(
+                f"there are orphaned rows {when} the test",
+                findings=findings,
+                hint="Delete these rows together with those they refer to, e.g. with ON DELETE "
+                "CASCADE in the model",
+            )
 
     def backup(self) -> object:
         """Return the whole content, for ``restore``.
@@ -148,7 +158,8 @@ class DbState:
         if self._isolation.wire.outer:
             raise IsolationError(
                 f"db_state.{what}() is for tests that commit for real, and this one runs in a "
-                "transaction that is undone. Mark it @pytest.mark.db(transaction=False)."
+                "transaction that is undone",
+                hint="Mark it @pytest.mark.db(transaction=False)",
             )
 
 

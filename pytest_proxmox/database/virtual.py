@@ -211,8 +211,9 @@ class Virtual:
         if self.stale:
             raise StaleTransaction(
                 f"{caller()} {what} with a transaction that was begun in the test {self.stale}, "
-                "which has ended and was undone. Close the session in its own test, or call "
-                "rollback() on it before you use it again."
+                "which has ended and was undone",
+                hint="Close the session in its own test, or call rollback() on it before you use "
+                "it again",
             )
 
 

@@ -154,8 +154,10 @@ class Wire:
                 self.real.control("ROLLBACK")
         raise IsolationError(
             f"the outer transaction of {name} was ended behind our back: what the test wrote "
-            "may be in the database. Look for a statement that ends transactions itself "
-            "(ON CONFLICT ROLLBACK, a driver call on the real connection)."
+            "may be in the database",
+            hint="Look for a statement that ends transactions itself (ON CONFLICT ROLLBACK, a "
+            "driver call on the real connection), or mark the test "
+            "@pytest.mark.db(transaction=False)",
         ) from cause
 
     # -- transactions -----------------------------------------------------------------
@@ -170,8 +172,8 @@ class Wire:
         if not self.test and who[0] != self._front_thread:
             raise EscapedCommit(
                 f"a transaction is begun in a thread while no test runs, by {caller()}. "
-                "What it writes would stay in the database of all following tests: "
-                "end the thread before its test ends."
+                "What it writes would stay in the database of all following tests",
+                hint="End the thread before its test ends",
             )
         entry = Entry(owner, f"pp_{next(self._names)}", label, who, caller())
         begin = [] if self.real.in_transaction() else ["BEGIN"]
@@ -308,6 +310,7 @@ def _entangled(first: Entry, lost: list[str]) -> SessionsEntangled:
     return SessionsEntangled(
         f"the rollback of the transaction begun by {first.place} would also undo what was "
         f"written in the transaction begun by {others}: both are savepoints on the one "
-        "connection of the test. End the younger session first, or mark the test "
-        "@pytest.mark.db(transaction=False) so that each session has its own connection."
+        "connection of the test",
+        hint="End the younger session first, or mark the test @pytest.mark.db(transaction=False) "
+        "so that each session has its own connection",
     )
