@@ -164,8 +164,11 @@ def _wait_until_healthy(server: AppServer, spec: AppSpec, port: int, clock: Cloc
     while clock.monotonic() < deadline:
         if not server.is_running:
             raise AppNotHealthy(
-                f'the app "{spec.target}" ended before it was healthy (ini key app_server)',
+                f'the app "{spec.target}" ended before it was healthy',
+                origin="ini key app_server",
                 log_tail=server.log_tail(),
+                hint="Mend what its log says, or name another start in the ini key app_server; "
+                "app_server_env gives it variables",
             )
         said = _health(port, spec.health_path)
         if said == "":
@@ -173,8 +176,11 @@ def _wait_until_healthy(server: AppServer, spec: AppSpec, port: int, clock: Cloc
         clock.sleep(_POLL_S)
     raise AppNotHealthy(
         f'the app "{spec.target}" was not healthy within {spec.timeout_s:g} s: '
-        f"GET {spec.health_path} gave {said} (ini keys app_server, app_server_health)",
+        f"GET {spec.health_path} gave {said}",
+        origin="ini keys app_server, app_server_health",
         log_tail=server.log_tail(),
+        hint="Name a path that answers with success in app_server_health, or give it more "
+        "seconds with app_server_timeout",
     )
 
 

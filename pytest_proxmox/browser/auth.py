@@ -170,13 +170,15 @@ class AuthFlow:
             return self.accounts(role)
         if role == USER:
             return Account(f"e2e-{secrets.token_hex(4)}", secrets.token_urlsafe(12), is_new=True)
-        names = [f"E2E_{role.upper()}_{suffix}" for suffix in ("USERNAME", "PASSWORD")]
-        name, password = (self.environ.get(variable) for variable in names)
+        prefix = f"E2E_{role.upper()}"
+        name = self.environ.get(f"{prefix}_USERNAME")
+        password = self.environ.get(f"{prefix}_PASSWORD")
         if not name or not password:
             raise UserMistake(
                 f'nobody says who logs in as "{role}"',
-                origin=f"environment variables {' and '.join(names)}",
-                hint="Set both, or give AuthFlow(accounts=...) in a fixture auth_flow of your own",
+                origin="the environment",
+                hint=f"Set E2E_{role.upper()}_USERNAME and E2E_{role.upper()}_PASSWORD, or give "
+                "AuthFlow(accounts=...) in a fixture auth_flow of your own",
             )
         return Account(name, password)
 
@@ -231,7 +233,7 @@ class AuthFlow:
         try:
             login = self.adapter.log_in(context.request, base_url, account)
         except AuthFailed as exc:
-            raise self._failed(exc.layer, exc.what, exc.evidence) from None
+            raise self._failed(exc.layer, exc.what, exc.evidence, hint=exc.hint) from None
         for secret in login.secrets:
             self.redactor.learn(secret)
         return login
@@ -275,7 +277,13 @@ class AuthFlow:
         )
         if outcome == "failed":
             what = f"not true within {layer.timeout_s:g} s on {self.redactor.url(page.url)}"
-            raise self._failed(layer.name, what, reason)
+            raise self._failed(
+                layer.name,
+                what,
+                reason,
+                hint="Mend the page, or say what your app shows with AuthFlow(layers=...) in the "
+                "fixture auth_flow; --auth-debug prints the time line",
+            )
 
     def _evidence(self, page: Page, layer: Layer, error: Exception) -> str:
         """What is there instead, and which requests failed."""
@@ -313,6 +321,6 @@ class AuthFlow:
             self.timeline.append(Passed(name, began - self._began, took, outcome))
         return value
 
-    def _failed(self, layer: str, what: str, evidence: str) -> AuthFailed:
+    def _failed(self, layer: str, what: str, evidence: str, *, hint: str) -> AuthFailed:
         said = self.redactor.text(evidence)
-        return AuthFailed(layer, what, evidence=said, timeline=self.told())
+        return AuthFailed(layer, what, evidence=said, timeline=self.told(), hint=hint)

@@ -66,6 +66,7 @@ class BearerLogin:
                 "login",
                 f"the answer of POST {self.login_path} has no {self.token_field!r}",
                 evidence=f"its fields: {', '.join(body)}",
+                hint="Name the field with BearerLogin(token_field=...) in the fixture auth_flow",
             )
         origin = {"origin": origin_of(base_url), "localStorage": [_item(self.storage_key, token)]}
         headers = {"Authorization": f"Bearer {token}"}
@@ -94,7 +95,12 @@ class CookieLogin:
         state = dict(api.storage_state())
         cookies = _cookies(state)
         if not cookies.keys() - before.keys():
-            raise AuthFailed("login", f"POST {self.login_path} set no cookie", evidence="")
+            raise AuthFailed(
+                "login",
+                f"POST {self.login_path} set no cookie",
+                hint="Name the path that sets it with CookieLogin(login_path=...) in the fixture "
+                "auth_flow, or use BearerLogin where the app gives a token",
+            )
         state["origins"] = []
         return Login(account, self._csrf(cookies), state, tuple(cookies.values()))
 
@@ -124,7 +130,12 @@ class PveTicketLogin:
         data = _json(answer, f"POST {path}").get("data") or {}
         ticket, csrf = data.get("ticket"), data.get("CSRFPreventionToken")
         if not ticket or not csrf:
-            raise AuthFailed("login", f"POST {path} gave no ticket", evidence=answer.status_text)
+            raise AuthFailed(
+                "login",
+                f"POST {path} gave no ticket",
+                evidence=answer.status_text,
+                hint="Log in as a user with its realm and without a second factor, e.g. root@pam",
+            )
         cookie = {
             "name": "PVEAuthCookie", "value": ticket, "domain": urlsplit(base_url).hostname or "",
             "path": "/", "expires": -1, "httpOnly": False, "secure": True, "sameSite": "Lax",
@@ -179,7 +190,13 @@ def _json(answer: APIResponse, call: str) -> dict[str, Any]:
 
 def _refused(layer: str, call: str, answer: APIResponse) -> AuthFailed:
     what = f"{call} was answered {answer.status} {answer.status_text}"
-    return AuthFailed(layer, what, evidence=answer.text())
+    return AuthFailed(
+        layer,
+        what,
+        evidence=answer.text(),
+        hint=f"Give an account that the app takes, or the adapter's {layer}_path, in the fixture "
+        "auth_flow",
+    )
 
 
 def _item(name: str, value: str) -> dict[str, str]:
