@@ -182,7 +182,12 @@ class ProxmoxerGuests:
             continue
         if status["exitstatus"] != "OK":
             lines = [line["t"] for line in task.log.get()]
-            raise TaskFailed(f"task ended: {status['exitstatus']}", upid=upid, log_tail=lines)
+            raise TaskFailed(
+                f"task ended: {status['exitstatus']}",
+                upid=upid,
+                log_tail=lines,
+                hint="Mend what its log names, e.g. the template or rootfs given to this client",
+            )
 
     def free_vmid(self) -> int:
         """Return what the cluster names as the next free id."""

@@ -174,8 +174,8 @@ def _carry_out(calls: Calls, steps: Sequence[Step], *, quiet: bool) -> str | Non
                         hint="Log in as somebody who may, e.g. --as root@pam",
                     ) from exc
                 raise ProxmoxTestError(
-                    f"{step.what}: {exc}. What was made before stays; run setup again, or in a "
-                    f"root shell of the node: {step.command}"
+                    f"{step.what}: {exc}. What was made before stays",
+                    hint=f"Run setup again, or in a root shell of the node: {step.command}",
                 ) from exc
             said = "done"
         if not quiet:

@@ -249,7 +249,12 @@ class Ledger:
                 (state, self._clock.now(), *values, lease.id, *allowed),
             )
             if done.rowcount == 0:
-                raise LeaseError(f"{self._state(lease)} cannot become {state}", lease=lease.id)
+                raise LeaseError(
+                    f"{self._state(lease)} cannot become {state}",
+                    lease=lease.id,
+                    hint="Wait for what uses the guest before the next step; if your code does not "
+                    "use it twice at once, report it",
+                )
         return self.get(lease.id)
 
     def note(self, lease: Lease, **changes: Any) -> Lease:
@@ -268,7 +273,12 @@ class Ledger:
         """
         rows = self._book.read("SELECT * FROM leases WHERE id = ?", lease_id)
         if not rows:
-            raise LeaseError("not in the ledger", lease=lease_id)
+            raise LeaseError(
+                "not in the ledger",
+                lease=lease_id,
+                hint="Leave the ledger's file alone while tests run; see what it holds with: "
+                "pytest-proxmox leases",
+            )
         return lease_of(rows[0])
 
     def leases(

@@ -76,7 +76,10 @@ class Lifeline:
         self._start(replace(self._orders, socket=path))
         line = _dial(path)
         if line is None:
-            raise ReaperMissing("it said that it is ready, and does not answer")
+            raise ReaperMissing(
+                "it said that it is ready, and does not answer",
+                hint="See in the system's log what killed it, e.g. for want of memory",
+            )
         return line
 
     def _start(self, orders: Orders) -> None:
@@ -100,7 +103,10 @@ class Lifeline:
         except subprocess.TimeoutExpired as exc:
             process.kill()
             process.communicate()
-            raise ReaperMissing(f"it was not ready after {START_S:.0f} s") from exc
+            raise ReaperMissing(
+                f"it was not ready after {START_S:.0f} s",
+                hint="Run fewer workers, or on a machine that is less busy",
+            ) from exc
         if not said.startswith("ready "):
             last = complaint.strip().splitlines()[-1:] or ["it said nothing"]
             raise ReaperMissing(last[0])

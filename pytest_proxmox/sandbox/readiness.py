@@ -88,7 +88,10 @@ def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as exc:
-        raise InvalidValue(f'log="{text}" is no regular expression: {exc}') from exc
+        raise InvalidValue(
+            f'log="{text}" is no regular expression: {exc}',
+            hint="Pass a text that is meant as it stands through re.escape()",
+        ) from exc
 
 
 def _read(guest: Awaited, calls: Calls, pattern: re.Pattern[str]) -> str:

@@ -199,7 +199,11 @@ class Sandbox:
             self.facts.url, vmid, self.run, maker=maker, pool=self.ground.pool_of(vmid)
         )
         if lease is None:
-            raise LeaseError(f"VMID {int(vmid)} is held by another lease", lease="(none)")
+            raise LeaseError(
+                f"VMID {int(vmid)} is held by another lease",
+                lease="(none)",
+                hint="Take an id from the fixture vmid, or register the one that the app chose",
+            )
         self._leases.append(lease)
         return lease
 
@@ -316,7 +320,11 @@ class Sandbox:
                 guest = Guest(self, ref, name=recipe.name(made.vmid), lease=made)
                 return guest.start() if start else guest
             if exact is not None:
-                raise ForeignGuest(f"guest/{exact}", "it was there before us")
+                raise ForeignGuest(
+                    f"guest/{exact}",
+                    "it was there before us",
+                    hint="Take an id from the fixture vmid, or leave vmid= out",
+                )
 
     def _make_room(self, lease: Lease, recipe: Recipe) -> None:
         """Wait until the guest fits under the caps; a clone is as large as its source."""

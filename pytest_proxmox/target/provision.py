@@ -210,5 +210,6 @@ def carry_out(calls: Calls, step: Step) -> str | None:
             kind="permanent",
             code="unknown",
             status=200,
+            hint="Make a new secret with: pytest-proxmox setup --renew-token",
         )
     return str(answer["value"]) if is_token else None

@@ -91,7 +91,10 @@ def _explain(failure: Failure, endpoint: Endpoint) -> TargetUnreachable | LoginR
             f"{endpoint.url} did not answer a login (waited up to {endpoint.timeout_s:.0f} s)",
             hint="Check that pveproxy runs and that it speaks HTTPS there",
         )
-    return TargetUnreachable(f"{endpoint.url} answered a login with: {failure}")
+    return TargetUnreachable(
+        f"{endpoint.url} answered a login with: {failure}",
+        hint="See why on the node with: journalctl -u pveproxy -u pvedaemon",
+    )
 
 
 def _login_status(text: str) -> int:

@@ -56,6 +56,8 @@ class TaskOutcome:
             f"{what} failed: {self.exitstatus or 'no such task any more'}",
             upid=str(self.upid),
             log_tail=self.log_tail,
+            hint="Mend what its log names, e.g. space, a template, a bridge, a lock; on its node, "
+            f"all of it is shown by: pvenode task log {self.upid}",
         )
 
 
@@ -79,7 +81,12 @@ def wait(api: Api, upid: Upid | str, *, timeout_s: float, clock: Clock) -> TaskO
         if outcome is not None:
             return outcome
         if waited_s >= timeout_s:
-            raise TaskTimeout(f"still running after {waited_s:.0f} s", upid=str(task))
+            raise TaskTimeout(
+                f"still running after {waited_s:.0f} s",
+                upid=str(task),
+                hint=f"See on its node what it waits for, with: pvenode task log {task}; a manual "
+                "clock is moved with proxmox_simulator.clock.advance(...)",
+            )
         clock.sleep(min(pause_s, max(timeout_s - waited_s, FIRST_POLL_S)))
         pause_s = min(pause_s * 2, SLOWEST_POLL_S)
 
