@@ -49,7 +49,10 @@ class ProxmoxDouble:
         """
         method = self._schema.method(template, verb)
         if method is None:
-            raise MockDrift(f"PVE has no {verb} {template}")
+            raise MockDrift(
+                f"PVE has no {verb} {template}",
+                hint="Write verb and path as the API viewer does, e.g. GET /nodes/{node}/lxc",
+            )
         _check_shape(answer, method.returns, f"the answer to {verb} {template}")
         self._stubs[verb, template] = answer
 
@@ -73,7 +76,10 @@ class ProxmoxDouble:
         errors = schema.verify(method, {**in_path, **parameters}).errors
         if errors:
             told = "; ".join(f"{name}: {text}" for name, text in sorted(errors.items()))
-            raise MockDrift(f"PVE refuses {verb} {path}: {told}")
+            raise MockDrift(
+                f"PVE refuses {verb} {path}: {told}",
+                hint="Mend these parameters where the code under test makes the call",
+            )
         if (verb, method.path) in self._stubs:
             return self._stubs[verb, method.path]
         return _upid(in_path) if _starts_task(method) else schema.example(method)
@@ -87,7 +93,10 @@ class ProxmoxDouble:
             if method is not None:
                 names = re.findall(r"{(\w[\w-]*)}", template)
                 return method, dict(zip(names, found.groups(), strict=True))
-        raise MockDrift(f"PVE has no {verb} {path}")
+        raise MockDrift(
+            f"PVE has no {verb} {path}",
+            hint="Mend the path or the verb where the code under test makes the call",
+        )
 
 
 class _Resource:
@@ -143,7 +152,10 @@ _KINDS: dict[str, tuple[type, ...]] = {
 def _check_shape(answer: Any, facts: Mapping[str, Any], where: str) -> None:
     kind = facts.get("type", "object")
     if kind in _KINDS and not isinstance(answer, _KINDS[kind]):
-        raise MockDrift(f"{where} is {type(answer).__name__}, PVE gives {kind}")
+        raise MockDrift(
+            f"{where} is {type(answer).__name__}, PVE gives {kind}",
+            hint="Stub an answer of that kind",
+        )
     if kind == "array":
         for number, item in enumerate(answer):
             _check_shape(item, facts.get("items", {}), f"{where}[{number}]")
@@ -151,6 +163,9 @@ def _check_shape(answer: Any, facts: Mapping[str, Any], where: str) -> None:
     if kind == "object" and known:
         needed = {name for name, one in known.items() if not one.get("optional")}
         if missing := sorted(needed - answer.keys()):
-            raise MockDrift(f"{where} lacks {', '.join(missing)}, which PVE always gives")
+            raise MockDrift(
+                f"{where} lacks {', '.join(missing)}, which PVE always gives",
+                hint="Add them to the answer that is stubbed",
+            )
         for name in answer.keys() & known.keys():
             _check_shape(answer[name], known[name], f"{where}[{name!r}]")

@@ -141,7 +141,10 @@ class Stub:
         try:
             bound = self._signature.bind_partial(*args, **kwargs)
         except TypeError as exc:
-            raise MockDrift(f"{self.name}{self._signature} cannot be called so: {exc}") from exc
+            raise MockDrift(
+                f"{self.name}{self._signature} cannot be called so: {exc}",
+                hint="Give when() parameters that the method has",
+            ) from exc
         return Answer(self, Call(bound.arguments))
 
     def returns(self, *values: Any) -> Stub:
@@ -167,7 +170,10 @@ class Stub:
             MockDrift: naming the place in the value.
         """
         if (wrong := mismatch(value, self._result)) is not None:
-            raise MockDrift(f"{self.name}: {wrong}")
+            raise MockDrift(
+                f"{self.name}: {wrong}",
+                hint="Stub a value of the annotated type, or mend the annotation",
+            )
 
     def check_parameters(self, function: Callable[..., Any]) -> None:
         """Refuse a function that the method's calls could not be passed on to.
@@ -185,7 +191,8 @@ class Stub:
         takes_any = any(one.kind is one.VAR_KEYWORD for one in self._signature.parameters.values())
         if not takes_any and (unknown := named - self._signature.parameters.keys()):
             raise MockDrift(
-                f"{self.name}{self._signature} has no parameter {', '.join(sorted(unknown))}"
+                f"{self.name}{self._signature} has no parameter {', '.join(sorted(unknown))}",
+                hint="Give does() a function with the method's own parameters",
             )
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
