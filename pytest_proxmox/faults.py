@@ -66,6 +66,11 @@ _KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {  # of a rule's values t
 }
 
 
+def _kind(name: str) -> str:
+    kind = _KINDS.get(name, str)
+    return "a text" if kind is str else "a number" if kind is _NUMBER else "a whole number"
+
+
 @dataclass(frozen=True, slots=True)
 class FaultRule:
     """One rule. Empty fields match everything.
@@ -119,7 +124,9 @@ class FaultRule:
         for name, value in data.items():
             if not isinstance(value, _KINDS.get(name, str)) or isinstance(value, bool):
                 raise InvalidValue(
-                    f"fault rule: {name} {value!r} is of the wrong kind", origin=origin
+                    f"fault rule: {name} {value!r} is of the wrong kind",
+                    origin=origin,
+                    hint=f"Give it {_kind(name)}",
                 )
         rule = cls(**data)
         rule.check(origin)
@@ -144,11 +151,17 @@ class FaultRule:
                 )
         if not 0 <= self.probability <= 1:
             raise InvalidValue(
-                f"fault rule: probability {self.probability} is not between 0 and 1", origin=origin
+                f"fault rule: probability {self.probability} is not between 0 and 1",
+                origin=origin,
+                hint="Give a number such as 0.25, or leave it out to let each event fail",
             )
         for name, count in (("nth", self.nth), ("times", self.times)):
             if count is not None and count < 1:
-                raise InvalidValue(f"fault rule: {name} {count} is below 1", origin=origin)
+                raise InvalidValue(
+                    f"fault rule: {name} {count} is below 1",
+                    origin=origin,
+                    hint="Give 1 or more, or leave it out",
+                )
 
     def to_json(self) -> dict[str, Any]:
         """Return the rule as plain values, without what has its default."""

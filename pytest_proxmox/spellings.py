@@ -238,7 +238,9 @@ def named(what: str, pattern: str, *, example: str) -> Spelling:
         if re.fullmatch(pattern, text, re.ASCII):
             return text
         raise InvalidValue(
-            f'"{text}" is not the name of a {what}', origin=origin, hint=f"E.g. {example}"
+            f'"{text}" is not the name of a {what}',
+            origin=origin,
+            hint=f"Write one such as {example}",
         )
 
     return parse

@@ -40,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
     from pytest_proxmox.flaky.soak import Soak
 
     if args.n < 1:
-        raise InvalidValue(f'"{args.n}" is no number of runs', origin="option -n", hint="E.g. 10")
+        raise InvalidValue(
+            f'"{args.n}" is no number of runs', origin="option -n", hint="Give 1 or more"
+        )
     start = Soak.resume if args.resume else Soak.begin
     soak = start(STATE, args.pytest_args)
     runner = PytestRunner(soak.pytest_args, alone=False, quiet=args.quiet)

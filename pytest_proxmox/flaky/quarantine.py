@@ -57,7 +57,11 @@ class Quarantine:
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-            raise InvalidValue(f"the quarantine cannot be read: {exc}", origin=str(path)) from exc
+            raise InvalidValue(
+                f"the quarantine cannot be read: {exc}",
+                origin=str(path),
+                hint="Write it as TOML, with a table [[test]] for each entry",
+            ) from exc
         rows = table.get("test", [])
         if set(table) - {"test"} or not isinstance(rows, list):
             raise InvalidValue(
@@ -95,7 +99,11 @@ def of_mark(nodeid: str, args: Sequence[object], kwargs: Mapping[str, object]) -
 
 def _entry(row: Any, origin: str) -> Entry:
     if not isinstance(row, Mapping):
-        raise InvalidValue("an entry of the quarantine is no table", origin=origin)
+        raise InvalidValue(
+            "an entry of the quarantine is no table",
+            origin=origin,
+            hint="Begin it with the line [[test]]",
+        )
     missing = [name for name in ("id", *_FIELDS) if not row.get(name)]
     unknown = sorted(set(row) - {"id", *_FIELDS})
     if missing or unknown:

@@ -72,10 +72,11 @@ class PytestRunner:
             )
             result = folder / "result.json"
             if done.returncode in NOT_RUN or not result.is_file():
+                said = (done.stdout or "above").strip().replace("\n", "\n  ")[-2000:]
                 raise InvalidValue(
                     f"pytest ended with exit code {done.returncode} before it could judge a test",
                     origin=f"arguments: {' '.join(self._args) or 'none'}",
-                    hint=(done.stdout or "").strip().replace("\n", "\n  ")[-2000:],
+                    hint=f"Mend what pytest says: {said}",
                 )
             told = json.loads(result.read_text(encoding="utf-8"))
         return Outcomes(done.returncode, tuple(told["collected"]), told["outcomes"])

@@ -55,7 +55,9 @@ class Name:
             return None
         except (ImportError, AttributeError) as exc:
             raise InvalidValue(
-                f'singleton "{self}" cannot be found: {exc}', origin="ini key singletons"
+                f'singleton "{self}" cannot be found: {exc}',
+                origin="ini key reset_singletons",
+                hint="Write package.module:NAME; is the project's folder in pythonpath?",
             ) from exc
         return found
 

@@ -170,5 +170,7 @@ def _loaded(module: ModuleType | str) -> ModuleType:
         return sys.modules.get(module) or importlib.import_module(module)
     except ImportError as exc:
         raise InvalidValue(
-            f'module "{module}" cannot be imported: {exc}', origin="virtual_clock_modules"
+            f'module "{module}" cannot be imported: {exc}',
+            origin="virtual_clock_modules",
+            hint="Write package.module; is the project's folder in pythonpath?",
         ) from exc

@@ -35,8 +35,16 @@ def read(place: Place, project: str = "") -> Figures:
         names = history.projects()
         found = gather(history, project or names[0]) if names else None
     if found is None:
-        there = f"It has runs of: {', '.join(names)}" if names else "It has no runs at all"
-        raise InvalidValue(f'the history at {place} has no runs of "{project}"', hint=there)
+        if not names:
+            raise InvalidValue(
+                f"the history at {place} has no runs at all",
+                hint="Run pytest with the extra 'flaky' first",
+            )
+        raise InvalidValue(
+            f'the history at {place} has no runs of "{project}"',
+            origin="option --project",
+            hint=f"Name one that it has: {', '.join(names)}",
+        )
     return found
 
 

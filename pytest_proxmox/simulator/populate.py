@@ -173,7 +173,12 @@ def plant(sim: Simulator, data: Mapping[str, Any]) -> Guest:
     checked = World.parse({"nodes": nodes, "guests": [dict(data)]}, origin="plant()")
     guest = checked.data["guests"][0]
     if guest["vmid"] in sim.state.guests:
-        raise WorldError("guests[0].vmid", f"{guest['vmid']} is taken", origin="plant()")
+        raise WorldError(
+            "guests[0].vmid",
+            f"{guest['vmid']} is taken",
+            origin="plant()",
+            hint="Give the guest another VMID",
+        )
     return _put_guest(sim, guest)
 
 

@@ -127,7 +127,7 @@ class _Reader:
     def __init__(self, origin: str) -> None:
         self._origin = origin
 
-    def fail(self, where: str, problem: str, hint: str = "") -> WorldError:
+    def fail(self, where: str, problem: str, hint: str) -> WorldError:
         return WorldError(where, problem, origin=self._origin, hint=hint)
 
     def world(self, data: Any) -> dict[str, Any]:
@@ -211,7 +211,11 @@ class _Reader:
         except InvalidValue as exc:
             raise self.fail(f"{where}.volid", exc.what, exc.hint) from exc
         if volid.storage not in storages:
-            raise self.fail(f"{where}.volid", f'there is no storage "{volid.storage}" here')
+            raise self.fail(
+                f"{where}.volid",
+                f'there is no storage "{volid.storage}" here',
+                f"There are: {_either(storages) or 'none'}",
+            )
         self._positive(f"{where}.size", volume.get("size", 1))
         return {"size": 1, **volume}
 
@@ -235,7 +239,9 @@ class _Reader:
             guest = self._guest(where, entry, nodes)
             if guest["vmid"] in taken:
                 raise self.fail(
-                    f"{where}.vmid", f"{guest['vmid']} is taken by {taken[guest['vmid']]}"
+                    f"{where}.vmid",
+                    f"{guest['vmid']} is taken by {taken[guest['vmid']]}",
+                    "Give each guest a VMID of its own",
                 )
             taken[guest["vmid"]] = where
             guests.append(guest)
@@ -247,13 +253,19 @@ class _Reader:
         try:
             vmid = Vmid.parse(guest.get("vmid", ""))
         except (InvalidValue, TypeError) as exc:
-            raise self.fail(f"{where}.vmid", f"{guest.get('vmid')!r} is not a VMID") from exc
+            raise self.fail(
+                f"{where}.vmid", f"{guest.get('vmid')!r} is not a VMID", "Write e.g. 100"
+            ) from exc
         kind = guest.get("type", guest.get("kind", "lxc"))
         if kind not in ("lxc", "qemu"):
-            raise self.fail(f"{where}.type", f"{kind!r} is neither lxc nor qemu")
+            raise self.fail(
+                f"{where}.type", f"{kind!r} is neither lxc nor qemu", "Write lxc or qemu"
+            )
         node = guest.get("node", next(iter(nodes)))
         if node not in nodes:
-            raise self.fail(f"{where}.node", f'there is no node "{node}" here')
+            raise self.fail(
+                f"{where}.node", f'there is no node "{node}" here', f"There are: {_either(nodes)}"
+            )
         status = guest.get("status", "stopped")
         if status not in GUEST_STATUSES:
             raise self.fail(f"{where}.status", f"{status!r} is none", _either(GUEST_STATUSES))
@@ -273,14 +285,14 @@ class _Reader:
         self._known(where, facts, WORKLOAD_KEYS)
         health = self._of(f"{where}.health", facts.get("health", "/health"), str)
         if not health.startswith("/"):
-            raise self.fail(f"{where}.health", f"{health!r} is no path")
+            raise self.fail(f"{where}.health", f"{health!r} is no path", "Begin it with /")
         if facts.get("serves", "web") not in WORKLOADS:
             raise self.fail(
                 f"{where}.serves", f"{facts['serves']!r} is not known", _either(WORKLOADS)
             )
         port = self._positive(f"{where}.port", facts.get("port", 8080))
         if not 1024 < port <= 65535:
-            raise self.fail(f"{where}.port", f"{port} is not between 1025 and 65535")
+            raise self.fail(f"{where}.port", f"{port} is not between 1025 and 65535", "E.g. 8080")
         return facts
 
     def _acl(self, where: str, value: Any) -> dict[str, Any]:
@@ -322,22 +334,22 @@ class _Reader:
     def _of(self, where: str, value: Any, kind: type) -> Any:
         if not isinstance(value, kind):
             problem = "is missing" if value is None else f"{value!r} is not a {_NAMES[kind]}"
-            raise self.fail(where, problem)
+            raise self.fail(where, problem, f"Write a {_NAMES[kind]} there")
         return value
 
     def _positive(self, where: str, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-            raise self.fail(where, f"{value!r} is not a number above 0")
+            raise self.fail(where, f"{value!r} is not a number above 0", "E.g. 1")
         return value
 
     def mapping(self, where: str, value: Any) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):
-            raise self.fail(where, f"{value!r} is not an object")
+            raise self.fail(where, f"{value!r} is not an object", "Write {...}")
         return value
 
     def array(self, where: str, value: Any) -> list[Any]:
         if not isinstance(value, list):
-            raise self.fail(where, f"{value!r} is not a list")
+            raise self.fail(where, f"{value!r} is not a list", "Write [...]")
         return value
 
 

@@ -55,7 +55,11 @@ def render(method: Method, field: str, values: Mapping[str, Any]) -> str:
 def _parse(compiled: PropertyString, text: str, name: str) -> dict[str, Any]:
     error = compiled.check(name, text)
     if error is not None:
-        raise InvalidValue(f'"{text}" is not a valid {name}: {error}', origin="property string")
+        raise InvalidValue(
+            f'"{text}" is not a valid {name}: {error}',
+            origin="property string",
+            hint="Write key=value,key=value with the keys that PVE's API viewer names",
+        )
     return compiled.rules.verify(compiled.layout.split(text)).values
 
 
@@ -63,13 +67,20 @@ def _print(compiled: PropertyString, values: Mapping[str, Any], name: str) -> st
     try:
         return compiled.layout.join(values)
     except ValueError as exc:
-        raise InvalidValue(f"{name} cannot be written: {exc}", origin="property string") from exc
+        raise InvalidValue(
+            f"{name} cannot be written: {exc}",
+            origin="property string",
+            hint="Give the keys that PVE's API viewer names, and values without commas",
+        ) from exc
 
 
 def _found(named: Format) -> PropertyString:
     compiled = _by_name(named) if isinstance(named, str) else property_string(named)
     if compiled is None:
-        raise InvalidValue(f'there is no property string format "{named}"')
+        raise InvalidValue(
+            f'there is no property string format "{named}"',
+            hint="Name one of PVE's own, e.g. prune-backups, or give its facts",
+        )
     return compiled
 
 
@@ -81,5 +92,8 @@ def _by_name(named: str) -> PropertyString | None:
 def _of_field(method: Method, field: str) -> PropertyString:
     compiled = method.verifier.property_string(field)
     if compiled is None:
-        raise InvalidValue(f"{field} of {method.verb} {method.path} is no property string")
+        raise InvalidValue(
+            f"{field} of {method.verb} {method.path} is no property string",
+            hint="Take its value as it is",
+        )
     return compiled
