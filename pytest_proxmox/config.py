@@ -161,6 +161,12 @@ def _check_recordings(settings: Settings) -> None:
             origin=settings.origin("record").text,
             hint="Give either --proxmox-record or --proxmox-replay",
         )
+    if settings.replay is not None and not Path(settings.replay).is_dir():
+        raise InvalidValue(
+            f'there is no recording in "{settings.replay}"',
+            origin=settings.origin("replay").text,
+            hint="Make one: pytest --proxmox real --proxmox-record DIR",
+        )
     if settings.record is not None and settings.target == "simulator" and settings.host is None:
         raise InvalidValue(
             "there is nothing to record on the embedded Proxmox",

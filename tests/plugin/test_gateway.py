@@ -242,4 +242,6 @@ def test_options_that_do_not_fit_are_one_line(
     project.write("test_it.py", "def test_it(proxmox): pass\n")
     result = project.run(*options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    (result.stderr if "nowhere" not in message else result.stdout).fnmatch_lines([message])
+    result.stderr.fnmatch_lines([message])
+    assert (result.stdout.str() + result.stderr.str()).count("ERROR: ") == 1
+    assert "test_it" not in result.stdout.str()
