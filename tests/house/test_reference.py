@@ -32,6 +32,8 @@ FOREIGN_FLAGS = set(
     "--output --pdb --reruns --screenshot --slowmo --strict-markers --tb --timeout --tracing "
     "--video --with-deps --alluredir --yes --cached --clean --help --version".split()
 )
+# What the error's class puts round a text: the place that gives the text gives the hint too.
+FRAMES = {"LeaseError": "lease …: …", "TaskError": "… (task …)", "WorldError": "world: …: …"}
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 
@@ -76,6 +78,22 @@ def test_a_message_is_read_with_its_values_left_out() -> None:
     texts = {one.text: one for one in messages()}
     assert texts['VMID range "…" is empty'].error == "InvalidValue"
     assert texts['VMID range "…" is empty'].hint == "Give the lower number first, e.g. …-…"
+
+
+def test_each_message_says_what_to_do() -> None:
+    found = [one for one in messages() if one.error and FRAMES.get(one.error) != one.text]
+    assert [one.text for one in found if not one.hint] == []
+    assert [one.text for one in found if one.hint.endswith(".")] == []
+
+
+def test_each_frame_is_still_there() -> None:
+    texts = {(one.error, one.text) for one in messages() if not one.hint}
+    assert set(FRAMES.items()) == {pair for pair in texts if pair[0]}
+
+
+def test_a_message_without_a_hint_has_its_classes() -> None:
+    hints = {one.hint for one in messages() if one.error == "ForeignGuest"}
+    assert len(hints) == 2
 
 
 def test_each_requirement_is_told_with_its_oldest_version() -> None:
