@@ -62,8 +62,8 @@ class TaskWatch:
         """Take what is pending as given."""
         if self._cancelled:
             self._cancelled = []
-        if self._has_tasks():
-            self._given.update(self._all())
+        if self._has_tasks() and (pending := _pending(self._all())):
+            self._given.update(pending)
 
     @contextmanager
     def outside(self) -> Iterator[None]:
