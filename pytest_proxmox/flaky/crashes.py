@@ -5,6 +5,13 @@ too many workers have died. Here they do with it what pytest-rerunfailures decid
 schedulers do: https://github.com/pytest-dev/pytest-xdist/issues/650. And a worker that replaces
 another one does not run its last test before it knows that there is none behind it: one that gets
 a single test waits for ever. Here it is told.
+
+A worker that becomes ready while the run seems to be over is told to end, and does not join. When
+the last test then kills its own worker, the run is not over, and xdist asserts that all who collect
+have joined.
+
+How often a test may be tried again is what its worker says before it runs the test, through a
+socket, and nobody confirms it: a worker that dies at once may be found dead before it is heard.
 """
 
 from __future__ import annotations
@@ -18,14 +25,29 @@ from xdist.scheduler import (
     LoadGroupScheduling,
     LoadScheduling,
     LoadScopeScheduling,
+    WorkStealingScheduling,
 )
 
+from pytest_proxmox.clock import Clock, SystemClock
 from pytest_proxmox.flaky.settings import RerunRules
 
+LAST_WORD_S = 2.0  # how long a dead worker's last word may be on its way; it is on this machine
+POLL_S = 0.005
 LEAST_HELD = 2  # a worker holds its last test back until it knows what comes next
 
 
-class _CrashedOnce:
+class _Joined:
+    """Listens only to workers that have joined the run."""
+
+    nodes: Any
+
+    def add_node_collection(self, node: Any, collection: Sequence[str]) -> None:
+        """Take what a worker collected; one that was told to end before is not waited for."""
+        if node in self.nodes:
+            super().add_node_collection(node, collection)  # type: ignore[misc]
+
+
+class _CrashedOnce(_Joined):
     """Takes a crashed test out of its group; it comes back only when somebody asks."""
 
     collection: Any
@@ -85,7 +107,11 @@ class _Group(_CrashedOnce, LoadGroupScheduling):  # type: ignore[misc]
     pass
 
 
-class _Load(LoadScheduling):  # type: ignore[misc]
+class _Steal(_Joined, WorkStealingScheduling):  # type: ignore[misc]
+    pass
+
+
+class _Load(_Joined, LoadScheduling):  # type: ignore[misc]
     def check_schedule(self, node: Any, duration: float = 0) -> None:
         """Give the node more to do, and let it end when there is no more."""
         if node not in self.node2collection:
@@ -96,20 +122,35 @@ class _Load(LoadScheduling):  # type: ignore[misc]
             node.shutdown()
 
 
-_SCHEDULERS = {"load": _Load, "loadscope": _Scope, "loadfile": _File, "loadgroup": _Group}
+_SCHEDULERS = {
+    "load": _Load,
+    "loadscope": _Scope,
+    "loadfile": _File,
+    "loadgroup": _Group,
+    "worksteal": _Steal,
+}
 
 
 class CrashHooks:
     """The hooks of the process that commands xdist's workers."""
 
-    def __init__(self, rules: RerunRules) -> None:
+    def __init__(self, rules: RerunRules, clock: Clock | None = None) -> None:
         self._rules = rules
+        self._clock = clock if clock is not None else SystemClock()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
         """Give xdist's own schedulers, with what they lack after a crash."""
         kind = _SCHEDULERS.get(config.getvalue("dist"))
         return None if kind is None else kind(config, log)
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_handlecrashitem(self, crashitem: str, sched: Any) -> None:
+        """Hear the dead worker out before pytest-rerunfailures decides about its test."""
+        until = self._clock.monotonic() + LAST_WORD_S
+        told = sched.config.failures_db
+        while not told.get_test_reruns(crashitem) and self._clock.monotonic() < until:
+            self._clock.sleep(POLL_S)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:

@@ -100,6 +100,19 @@ def test_between(): pass
 def test_crash_always(): os._exit(4)
 def test_after(): pass
 """
+SLOW_OF_HEARING = """
+import threading
+from pytest_rerunfailures import ServerStatusDB
+
+heard = ServerStatusDB._set
+
+def later(self, test, what, value):
+    if what == "r" and test != "__suite__":
+        threading.Event().wait(0.5)
+    heard(self, test, what, value)
+
+ServerStatusDB._set = later
+"""
 # What each test ends as, with how many attempts: written by hand.
 EXPECTED = {
     "test_pass": ("passed", 1),
@@ -213,6 +226,17 @@ def test_every_way_to_run_gives_the_same_history_and_exit_code(tmp_path: Path, m
     assert done.attempts == sum(count for _, count in expected.values())
     assert done.counts == (COUNTS_WITH_CRASHES if crashes else COUNTS)
     assert done.code == 1
+
+
+@pytest.mark.parametrize("mode", ["load", "loadscope"])
+def test_a_worker_that_is_heard_after_its_death_has_its_test_tried_again(
+    tmp_path: Path, mode: str
+) -> None:
+    """What it says through a socket before the test arrives when it is known to be dead."""
+    _write(tmp_path, crashes=True)
+    (tmp_path / "conftest.py").write_text(SLOW_OF_HEARING)
+    done = run_suite(tmp_path, "test_zcrashes.py", *MODES[mode])
+    assert done.ends == EXPECTED_CRASHES
 
 
 @pytest.mark.parametrize("mode", ["alone", "load"])
