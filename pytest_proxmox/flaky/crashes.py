@@ -8,7 +8,7 @@ a single test waits for ever. Here it is told.
 
 A worker that becomes ready while the run seems to be over is told to end, and does not join. When
 the last test then kills its own worker, the run is not over, and xdist asserts that all who collect
-have joined.
+have joined. Nor does it expect a worker to be dead already that it sends more tests.
 
 How often a test may be tried again is what its worker says before it runs the test, through a
 socket, and nobody confirms it: a worker that dies at once may be found dead before it is heard.
@@ -17,6 +17,7 @@ socket, and nobody confirms it: a worker that dies at once may be found dead bef
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -37,9 +38,20 @@ LEAST_HELD = 2  # a worker holds its last test back until it knows what comes ne
 
 
 class _Joined:
-    """Listens only to workers that have joined the run."""
+    """Listens only to workers that have joined the run, and speaks to the dead in vain."""
 
     nodes: Any
+
+    def add_node(self, node: Any) -> None:
+        """Let a worker join. What it cannot be sent comes back with the news of its death."""
+        send = node.sendcommand
+
+        def sendcommand(name: str, **kwargs: object) -> None:
+            with suppress(OSError):
+                send(name, **kwargs)
+
+        node.sendcommand = sendcommand
+        super().add_node(node)  # type: ignore[misc]
 
     def add_node_collection(self, node: Any, collection: Sequence[str]) -> None:
         """Take what a worker collected; one that was told to end before is not waited for."""

@@ -46,6 +46,20 @@ def test_what_a_worker_collects_that_did_not_join_is_not_asked_for(
     assert not scheduler.collection_is_completed
 
 
+@pytest.mark.parametrize("kind", _SCHEDULERS)
+def test_a_worker_that_died_just_now_may_be_sent_more_tests(
+    pytester: pytest.Pytester, kind: str
+) -> None:
+    class Dead:
+        def sendcommand(self, name: str, **_: object) -> None:
+            raise OSError(f"cannot send {name}")
+
+    scheduler: Any = _SCHEDULERS[kind](pytester.parseconfig("--tx=popen", f"--dist={kind}"), None)
+    scheduler.add_node(node := Dead())
+    node.sendcommand("runtests", indices=[0])
+    assert scheduler.nodes == [node]
+
+
 def test_a_word_that_is_there_is_not_waited_for() -> None:
     assert _crash(Heard(0)) == 0
 
