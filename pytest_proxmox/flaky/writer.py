@@ -94,7 +94,7 @@ class Writer:
 
     def _judge(self, history: Any) -> None:
         if not history.ever_failed(self._facts.project):
-            return  # the statistics, whose import takes longer than all the rest, are not needed
+            return  # the statistics, whose import takes its time, are not needed
         from pytest_proxmox.flaky.verdicts import judge_failing
 
         judge_failing(history, self._facts.project)

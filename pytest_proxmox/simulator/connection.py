@@ -85,7 +85,7 @@ class _Requests:
         """Take what came.
 
         A client sends the same headers with every GET: those that were read once are known
-        by their bytes, which is a third of the time that a short answer takes.
+        by their bytes, and not read again.
         """
         if self._unread:
             self._read(data)
