@@ -47,7 +47,8 @@ _LOG: Final = logging.getLogger(__name__)
 _DAYS: Final = "Mon Tue Wed Thu Fri Sat Sun".split()
 _MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}(?= )")
-_PLAIN: Final = re.compile(rb"GET (/[\w/.~:%?&=+,@!*;-]*) HTTP/1\.1", re.ASCII)
+_PLAIN: Final = re.compile(rb"(GET|POST|PUT|DELETE) (/[\w/.~:%?&=+,@!*;-]*) HTTP/1\.1", re.ASCII)
+_REMEMBERED: Final = 4  # ways to end a request: a client has one for each of its verbs
 _KNOWN: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE")
 
 
@@ -77,15 +78,15 @@ class _Requests:
         self._parser = httptools.HttpRequestParser(self)
         self._refused = False
         self._unread = 0  # bytes of a request that is not whole yet
-        self._known_rest = b""  # what came behind the first line of a GET, all of it
-        self._known_headers: dict[str, str] = {}
+        # what came behind the first line of a request without a body, all of it
+        self._known: dict[bytes, dict[str, str]] = {}
         self.on_message_begin()
 
     def feed(self, data: bytes) -> None:
         """Take what came.
 
-        A client sends the same headers with every GET: those that were read once are known
-        by their bytes, and not read again.
+        A client sends the same headers with every request that has no body: those that were
+        read once are known by their bytes, and not read again.
         """
         if self._unread:
             self._read(data)
@@ -94,16 +95,18 @@ class _Requests:
         plain = _PLAIN.fullmatch(line)
         if plain is None:
             self._read(data)
-        elif rest == self._known_rest:
-            self.whole.append((Request("GET", plain[1].decode(), self._known_headers), True))
+        elif (headers := self._known.get(rest)) is not None:
+            self.whole.append((Request(plain[1].decode(), plain[2].decode(), headers), True))
         else:
             self._read(data)
             self._remember(rest)
 
     def _remember(self, rest: bytes) -> None:
-        """Know these bytes again, if they were the headers of one GET and nothing else."""
+        """Know these bytes again, if they were the headers of one request and nothing else."""
         if self._unread == 0 and len(self.whole) == 1 and self.whole[0][1] and not self._body:
-            self._known_rest, self._known_headers = rest, self._headers
+            if len(self._known) == _REMEMBERED:
+                self._known.clear()
+            self._known[rest] = self._headers
 
     def _read(self, data: bytes) -> None:
         self._unread += len(data)
@@ -259,7 +262,14 @@ class Connection:
         body = b"" if method == "HEAD" else answer.body
         whole = b"".join((head.encode("utf-8", "replace"), date, HEADERS, b"\r\n", body))
         self._waits_since = self._clock.monotonic()
-        self._socket.sendall(whole)
+        self._write(whole)
+
+    def _write(self, data: bytes) -> None:
+        """Send all of it; what fits into a record goes out without ``sendall``'s detours."""
+        wire = self._socket
+        sent = wire.write(data) if isinstance(wire, ssl.SSLSocket) else 0
+        if sent < len(data):
+            wire.sendall(memoryview(data)[sent:])
 
     def _linger(self) -> None:
         """Hear a client out for a moment: to close at once would lose it the answer."""

@@ -51,7 +51,7 @@ class Credentials:
 
 
 class _Lock:
-    """Guards the state. Whoever takes it finds no task that has still to begin."""
+    """Guards the state. Whoever takes it finds nothing that was put off."""
 
     def __init__(self, prepare: Callable[[], None]) -> None:
         self._lock = threading.RLock()
@@ -91,8 +91,9 @@ class Simulator:
         self.census = Census(self)
         self.workloads: Workloads | None = None
         self.crashes: list[Exception] = []
-        self.calls = Calls()
-        self.used: Counter[tuple[str, str, bool]] = Counter()
+        self._calls = Calls()
+        self._unrecorded: list[tuple[Request, Trace, Answer]] = []
+        self._used: Counter[tuple[str, str, bool]] = Counter()
         populate.fill(self, self.world)
         self.credentials = self._make_credentials()
         self._pipeline = Pipeline(self, routes.handler)
@@ -113,6 +114,18 @@ class Simulator:
         """The node that answers: the first one of the world."""
         return next(iter(self.state.nodes))
 
+    @property
+    def calls(self) -> Calls:
+        """The latest requests with what was answered."""
+        with self.lock:
+            return self._calls
+
+    @property
+    def used(self) -> Counter[tuple[str, str, bool]]:
+        """How often each method of the API was called: verb, pattern of the path, success."""
+        with self.lock:
+            return self._used
+
     def handle(self, request: Request) -> Answer:
         """Return the answer to a request; no input makes this raise."""
         with self.lock:
@@ -121,16 +134,19 @@ class Simulator:
                 answer = self._answer_with_faults(request, trace)
             else:
                 answer = self._answer(request, trace)
-            self._record(request, trace, answer)
+            self._unrecorded.append((request, trace, answer))
+            if not self.tasks.defers:
+                self._record()
             self.sync()
             return answer
 
     def settle(self) -> None:
         """Do what an answer did not have to wait for, where ``tasks.defers`` is set."""
-        with self.lock:  # which begins what was deferred
+        with self.lock:  # which does what was deferred
             self.sync()
 
     def _begin_deferred(self) -> None:
+        self._record()
         try:
             self.tasks.begin_deferred()
         except Exception as exc:  # noqa: BLE001 - kept in crashes; the task has ended with it
@@ -185,10 +201,13 @@ class Simulator:
         text = f"internal error of the embedded Proxmox: {type(exc).__name__}: {exc}"
         return failure(PveError(500, text), extjs=False)
 
-    def _record(self, request: Request, trace: Trace, answer: Answer) -> None:
-        self.calls.add(request.method, trace, answer, time.time())
-        if trace.template:
-            self.used[request.method, trace.template, answer.status < 400] += 1
+    def _record(self) -> None:
+        """Keep what was asked and answered for whoever wants to see it."""
+        while self._unrecorded:
+            request, trace, answer = self._unrecorded.pop(0)
+            self._calls.add(request.method, trace, answer, time.time())
+            if trace.template:
+                self._used[request.method, trace.template, answer.status < 400] += 1
 
     # --- state ------------------------------------------------------------------------------
 

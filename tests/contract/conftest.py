@@ -48,7 +48,7 @@ def usage() -> Iterator[None]:
 
     def counting(self: Simulator, *args: Any, **kwargs: Any) -> None:
         build(self, *args, **kwargs)
-        self.used = counted
+        self._used = counted
         made.append(self)
 
     with pytest.MonkeyPatch.context() as patch:

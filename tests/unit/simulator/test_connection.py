@@ -16,9 +16,12 @@ LINES = (
     b"HEAD /a HTTP/1.1\r\n",
     b"GET /{ HTTP/1.1\r\n",
     b"GET  /a HTTP/1.1\r\n",
+    b"POST /a HTTP/1.1\r\n",
+    b"DELETE /a?b=1 HTTP/1.1\r\n",
 )
 BODIES = (
     b"\r\n",
+    b"content-length: 0\r\n\r\n",
     b"content-length: 3\r\n\r\nabc",
     b"transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
 )
@@ -53,11 +56,13 @@ def test_any_requests_are_read_as_byte_by_byte(pieces: list[bytes]) -> None:
 
 def test_the_headers_of_the_last_request_are_known_again() -> None:
     requests = _Requests()
-    for target in (b"/a", b"/b", b"/c?d=1"):
-        requests.feed(b"GET %b HTTP/1.1\r\nhost: a\r\ncookie: t\r\n\r\n" % target)
+    lines = (("GET", "/a"), ("GET", "/b"), ("DELETE", "/c?d=1"))
+    for line in lines:
+        head = " ".join((*line, "HTTP/1.1")).encode()
+        requests.feed(head + b"\r\nhost: a\r\ncookie: t\r\n\r\n")
     asked = [request for request, _ in requests.whole]
     assert [_told(one) for one in asked] == [
-        ("GET", target, {"host": "a", "cookie": "t"}, b"") for target in ("/a", "/b", "/c?d=1")
+        (method, target, {"host": "a", "cookie": "t"}, b"") for method, target in lines
     ]
     first, *later = (one.headers for one in asked if isinstance(one, Request))
     assert all(headers is first for headers in later)
