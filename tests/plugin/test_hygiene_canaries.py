@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import Any, TypeAlias
 
 from tests.plugin.hygiene_canaries import APP, COROUTINES, FIXTURES, Canary
 from tests.plugin.hygiene_leak_canaries import LEAKS
 
 CANARIES = (*COROUTINES, *FIXTURES, *LEAKS)
+AT_ONCE = 4
+
+Judged: TypeAlias = tuple[dict[str, Any], str]  # the reports by node id, and what was printed
 
 CONFTEST = """
 import json, random
@@ -56,6 +60,18 @@ def pytest_sessionfinish(session):
         (session.config.rootpath / "reports.json").write_text(json.dumps(REPORTS))
 """
 
+INI = """
+[pytest]
+reset_singletons =
+    app:Registry.instance
+    app:state
+hygiene_singletons = error
+pythonpath = .
+markers = anyio
+filterwarnings =
+    ignore:coroutine .* was never awaited
+"""
+
 RUNS = {
     "alone": [],
     "two-workers": ["-n2"],
@@ -68,19 +84,21 @@ RUNS = {
 }
 
 
-@pytest.fixture
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    """Return a project with every canary as a module of its own."""
-    pytester.makeini(
-        "[pytest]\nreset_singletons = app:Registry.instance\n    app:state\n"
-        "hygiene_singletons = error\npythonpath = .\n"
-        "markers = anyio\nfilterwarnings =\n    ignore:coroutine .* was never awaited\n"
-    )
-    pytester.makeconftest(CONFTEST)
-    pytester.makepyfile(app=APP)
-    for canary in CANARIES:
-        pytester.path.joinpath(f"test_{canary.name}.py").write_text(canary.text)
-    return pytester
+def _run(project: Path, options: list[str]) -> Judged:
+    """Run a project with every canary as a module of its own."""
+    project.mkdir()
+    files = {
+        "pytest.ini": INI,
+        "conftest.py": CONFTEST,
+        "app.py": APP,
+        **{f"test_{canary.name}.py": canary.text for canary in CANARIES},
+    }
+    for name, text in files.items():
+        (project / name).write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    reports = project / "reports.json"
+    return (json.loads(reports.read_text()) if reports.exists() else {}), done.stdout + done.stderr
 
 
 def phases_of(reports: dict[str, list[list[str]]]) -> Iterator[tuple[str, str, list[list[str]]]]:
@@ -117,12 +135,14 @@ def mistakes(reports: dict[str, Any]) -> list[str]:
     return wrong + [f"{module}: was not run" for module in expected.keys() - seen]
 
 
-@pytest.mark.parametrize("options", RUNS.values(), ids=RUNS)
-def test_every_canary_is_judged_right(project: pytest.Pytester, options: list[str]) -> None:
-    result = project.runpytest_subprocess("-p", "no:cacheprovider", *options)
-    reports = json.loads(Path(project.path, "reports.json").read_text())
+def test_every_canary_is_judged_right_in_every_run(tmp_path: Path) -> None:
+    # one test for all runs, side by side: canaries mostly wait
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        ended = pool.map(lambda name: _run(tmp_path / name, RUNS[name]), RUNS)
+    judged = dict(zip(RUNS, ended, strict=True))
 
-    assert mistakes(reports) == [], result.stdout.str()
+    wrong = {name: found for name, (reports, _) in judged.items() if (found := mistakes(reports))}
+    assert wrong == {}, "\n".join(judged[name][1] for name in wrong)
 
 
 def test_the_canaries_are_many_and_half_are_innocent() -> None:
