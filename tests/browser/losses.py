@@ -235,7 +235,7 @@ def _alarm(page: Page) -> None:
 
 
 def _navigation_race(page: Page) -> object:
-    page.evaluate("setTimeout(() => { location.href = '/slow' }, 0); 0")
+    page.evaluate("setTimeout(() => { location.href = '/?other' }, 0); 0")
     with suppress(Error):
         page.goto("/?first")
     return page.title()
