@@ -2,7 +2,7 @@
 
 Each row of what happens to pytest's own finalizers when a run is signalled or killed, with the
 length of the tear-down that the signal meets. No later run and no sweep helps: the run's own
-stop does, or its reaper. All rows of one form run at once, because they mostly wait.
+stop does, or its reaper. Many rows run at once, because they mostly wait.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pytest_proxmox.simulator.simulator import Simulator
 RELEASED_S = 60.0
 START_S = 120.0  # a dozen interpreters start at once
 POLL_S = 0.1
-AT_ONCE = 6  # runs that are ended side by side: more would only wait for the processor
+AT_ONCE = 7  # runs that are ended side by side: more would only wait for the processor
 GRACE = os.environ.get("PROXMOX_REAPER_GRACE", "3")  # not 20: an orphan does not create here
 FOREIGN = 9999
 CLOCK = SystemClock()
@@ -98,6 +98,8 @@ BOTH = [
     Row("in a shell's background, cancelled", 2, as_github_cancels, in_background=True),
     Row("-x with tests pending", 15, nothing, in_test="assert False", arguments=("-x",)),
 ]
+ALONE: tuple[str, ...] = ()
+XDIST: tuple[str, ...] = ("-n", "2")
 CONTROLLER = [
     Row(f"{number.name} to the first process only", teardown_s, to_process(number))
     for number in (signal.SIGTERM, signal.SIGKILL)
@@ -126,35 +128,30 @@ def sim(heeding_signals: None) -> Iterator[tuple[Simulator, dict[str, str]]]:
         )
 
 
-@pytest.mark.parametrize(
-    ("rows", "form"),
-    [(BOTH, ()), (BOTH + CONTROLLER, ("-n", "2"))],
-    ids=["alone", "xdist"],
-)
 def test_a_runs_guests_are_gone_a_minute_after_its_end(
-    rows: list[Row],
-    form: tuple[str, ...],
-    sim: tuple[Simulator, dict[str, str]],
-    tmp_path: Path,
+    sim: tuple[Simulator, dict[str, str]], tmp_path: Path
 ) -> None:
     simulator, environ = sim
     before = simulator.guest(FOREIGN)
+    cases = [(row, ALONE) for row in BOTH] + [(row, XDIST) for row in BOTH + CONTROLLER]
+    cases.sort(key=lambda case: -case[0].teardown_s)  # so that the longest do not end alone
 
     def end(number: int) -> str:
         span = range(1000 + 20 * number, 1020 + 20 * number)
-        return _ended(rows[number], form, span, simulator, environ, tmp_path / str(number))
+        return _ended(*cases[number], span, simulator, environ, tmp_path / str(number))
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        said = dict(zip((_name(row) for row in rows), pool.map(end, range(len(rows))), strict=True))
+        ends = pool.map(end, range(len(cases)))
+    said = [f"{_name(*case)}: {text}" for case, text in zip(cases, ends, strict=True)]
 
-    print("\n".join(f"{name}: {text}" for name, text in said.items()))
-    assert [f"{name}: {text}" for name, text in said.items() if "released" not in text] == []
+    print("\n".join(said))
+    assert [text for text in said if "released" not in text] == []
     assert simulator.guest(FOREIGN) == before
     assert simulator.state.pools.keys() == {"pytest"}
 
 
-def _name(row: Row) -> str:
-    return f"{row.name} [{row.teardown_s:.0f} s]"
+def _name(row: Row, form: tuple[str, ...]) -> str:
+    return " ".join((row.name, *form, f"[{row.teardown_s:.0f} s]"))
 
 
 def _ended(
