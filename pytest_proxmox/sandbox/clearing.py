@@ -7,6 +7,7 @@ seq 24 to 34). So the tasks come first, then the members.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -17,11 +18,12 @@ from pytest_proxmox.sandbox.inventory import Inventory
 from pytest_proxmox.sandbox.lease import Lease, Leftover, State
 from pytest_proxmox.sandbox.ledger import Ledger
 from pytest_proxmox.sandbox.ownership import CLONING, MAKING, Identity
+from pytest_proxmox.sandbox.pools import PoolRow
 from pytest_proxmox.sandbox.removal import Patience, settle
 from pytest_proxmox.sandbox.run import Run
 from pytest_proxmox.target.calls import Calls
 from pytest_proxmox.target.facts import TargetFacts
-from pytest_proxmox.values import GuestRef, NodeName, Upid, VmidRange
+from pytest_proxmox.values import GuestRef, NodeName, Upid, Vmid, VmidRange
 
 
 class Clearing:
@@ -95,18 +97,28 @@ def release_what_others_cleared(
     """Return the leases without those whose pool another machine has taken over and emptied.
 
     A lease's pool goes when nothing is left under it, so it is a proof where the parent is still
-    to be seen; a VMID that is taken all the same is looked at.
+    to be seen; a VMID that is taken all the same is looked at, unless its block's next lease has
+    a guest of its own there.
     """
     if parent is None or all(lease.pool is None for lease in leases):
         return leases
-    pools = {row["poolid"] for row in calls.get("pools")}
+    pools = {row["poolid"]: row.get("comment") or "" for row in calls.get("pools")}
     inventory = Inventory(calls)
     rest = []
     for lease in leases:
         is_gone = parent in pools and lease.pool is not None and lease.pool not in pools
-        if is_gone and inventory.is_free(lease.vmid):
+        if is_gone and (
+            inventory.is_free(lease.vmid) or _has_a_successor(lease.vmid, pools, inventory)
+        ):
             with suppress(LeaseError):  # another sweep was faster
                 ledger.advance(ledger.advance(lease, State.DESTROYING), State.RELEASED)
         else:
             rest.append(lease)
     return rest
+
+
+def _has_a_successor(vmid: Vmid, pools: Mapping[str, str], inventory: Inventory) -> bool:
+    """Whether the VMID's guest is in the pool of a lease that came after."""
+    parsed = (PoolRow.parse(poolid, comment) for poolid, comment in pools.items())
+    leases = [row.poolid for row in parsed if row and row.lease and vmid in row.span]
+    return any(ref.vmid == vmid for poolid in leases for ref in inventory.members(poolid))

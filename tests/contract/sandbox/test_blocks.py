@@ -388,6 +388,26 @@ def test_a_block_whose_taker_died_is_waited_for_no_longer_than_a_request_lasts(
     assert site.ledger.holdings.blocks(site.facts.url, "dead") == []
 
 
+@pytest.mark.parametrize("asked", ["lxc", "vmid"])
+def test_a_guest_of_who_took_the_block_over_is_nobodys_leftover(
+    site: Site, elsewhere: Ledger, asked: str
+) -> None:
+    stopped = site.sandbox("stopped", ledger=elsewhere)
+    held = stopped.lxc().vmid if asked == "lxc" else stopped.vmid()
+    lapse(site)
+    theirs = site.sandbox("fast").lxc(vmid=held)
+    gone = replace(stopped.run, born="gone")
+    elsewhere.register(gone, target=site.facts.url, kind="real", user=site.facts.user)
+    before = site.picture()
+
+    swept = collect(site.api, site.facts, elsewhere, pool="pytest", clock=site.clock)
+
+    assert theirs.vmid == held
+    assert swept.leftovers == ()
+    assert elsewhere.leases(site.facts.url) == []
+    assert site.picture() == before
+
+
 def test_no_right_to_make_pools_names_the_setup(site: Site, way: tuple[str, str]) -> None:
     if way[1] != "weak token":
         pytest.skip("root may make any pool")
