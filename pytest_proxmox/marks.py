@@ -73,7 +73,7 @@ class Bearers:
             self._parent_bears = closest is not None
         if self._parent_bears or not item.own_markers:
             return self._parent_bears
-        return any(mark.name == self._mark for mark in item.own_markers)
+        return self._mark in [mark.name for mark in item.own_markers]
 
 
 def skip_real(items: Iterable[pytest.Item]) -> None:

@@ -8,6 +8,7 @@ collection begins, before its survivors are moved to an older generation.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 import threading
@@ -124,6 +125,14 @@ class CoroutineWatch:
     def expect_all(self) -> None:
         """Keep all frames that may be wanted of what is made from now on."""
         sys.set_coroutine_origin_tracking_depth(ORIGIN_DEPTH)
+
+    def expect_all_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Keep fewer frames until the loop runs, or ``expect_all`` is called.
+
+        The test's own coroutine is the first that the loop gets, and its frames are pytest's.
+        """
+        self.expect_little()
+        loop.call_soon(self.expect_all)
 
     def take_dropped(self) -> list[Dropped]:
         """Return what was dropped unawaited since the last call, oldest first."""

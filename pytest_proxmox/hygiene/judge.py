@@ -67,7 +67,6 @@ class Judge:
         self._tests = 0
         self._replaying = False
         self._bench: list[Verdict] = []
-        self._wider: dict[int, ExitStack] = {}
         self._may_leak = Bearers(ALLOW_MARK)
 
     @property
@@ -146,20 +145,20 @@ class Judge:
                 return (yield)
             owner, self._makers.current = self._makers.current, OUTSIDE
             try:
-                return (yield)
+                runner = yield
             finally:
                 self._makers.current = owner
+            if self.coroutines is not None and _runs_in_loop(type(trial.item)):
+                self.coroutines.expect_all_in(runner.get_loop())  # type: ignore[attr-defined]
+            return runner
+        ending = ExitStack()  # entered as the fixture's teardown begins
+        fixturedef.addfinalizer(ending.close)  # the last one: what comes then is the test's again
         with self._outside():
             value = yield
         if is_runner:
             self._meet_loop(value)
-        fixturedef.addfinalizer(lambda: self._leave(fixturedef))
+        fixturedef.addfinalizer(lambda: self._leave(ending))
         return value
-
-    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
-        """The wider fixture is gone: what is made from now on is the test's again."""
-        if self._wider and (stack := self._wider.pop(id(fixturedef), None)) is not None:
-            stack.close()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self) -> None:
@@ -344,12 +343,11 @@ class Judge:
                 stack.enter_context(self.coroutines.outside())
             yield
 
-    def _leave(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+    def _leave(self, ending: ExitStack) -> None:
         """A wider fixture is about to be taken down: what it does is no test's doing."""
         if self._trial is not None:
             self._has_fixtures(self._trial)
-        stack = self._wider[id(fixturedef)] = ExitStack()
-        stack.enter_context(self._outside())
+        ending.enter_context(self._outside())
 
     def _has_fixtures(self, trial: Trial) -> None:
         trial.has_fixtures = True
@@ -388,6 +386,11 @@ def _fail(call: pytest.CallInfo[None], error: BaseException) -> None:
         raise error
     except BaseException:  # noqa: BLE001 - it needs a traceback, and goes into the report
         call.excinfo = pytest.ExceptionInfo.from_current()
+
+
+def _runs_in_loop(kind: type[pytest.Item]) -> bool:
+    """Whether such an item's function is a coroutine's, which pytest-asyncio runs whole."""
+    return kind.__name__ == "Coroutine" and kind.__module__ == "pytest_asyncio.plugin"
 
 
 def _may_finish(item: pytest.Item) -> bool:

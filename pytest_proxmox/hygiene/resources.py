@@ -79,7 +79,8 @@ class Creations(Generic[T]):
 
     def note(self, found: object, facts: T, *, skip: int) -> None:
         """Keep what was just made, if the running test made it and not a library for itself."""
-        if self._makers.of_caller() != self._makers.current or self._makers.current == OUTSIDE:
+        current = self._makers.current
+        if current == OUTSIDE or self._makers.of_caller() != current:
             return
         self.made.append(Made(weakref.ref(found), facts, Trail(skip=skip + 1)))
         self.stirred = True

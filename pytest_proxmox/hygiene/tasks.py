@@ -44,7 +44,7 @@ class TaskWatch:
         original = self._original = asyncio.runners._cancel_all_tasks  # type: ignore[attr-defined]
 
         def _cancel_all_tasks(loop: Loop) -> None:
-            left = [task for task in _pending(self._all()) if task.get_loop() is loop]
+            left = self._pending_on(loop) if self._has_tasks() else []
             serves = self._sockets is not None and self._sockets.is_served_by(loop)
             if (left or serves) and _closes_for_a_test():
                 self._cancelled += self._described(left)
@@ -104,6 +104,9 @@ class TaskWatch:
             for task in _pending(self._all())
             if task not in self._given and not task.get_loop().is_running()
         ]
+
+    def _pending_on(self, loop: Loop) -> list[Task]:
+        return [task for task in _pending(self._all()) if task.get_loop() is loop]
 
     def _described(self, tasks: Iterable[Task]) -> list[Offence]:
         return [

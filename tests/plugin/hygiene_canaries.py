@@ -213,6 +213,21 @@ COROUTINES = [
         """,
     ),
     *_pair(
+        "async_mock_in_an_async_test",
+        """
+        @pytest.mark.asyncio
+        async def test_it():
+            service = AsyncMock()
+            service.get_lxc_config(node="pve")  # HERE
+        """,
+        """
+        @pytest.mark.asyncio
+        async def test_it():
+            service = AsyncMock()
+            await service.get_lxc_config(node="pve")
+        """,
+    ),
+    *_pair(
         "async_mock_of_a_mock",
         """
         async def backup(service):
