@@ -14,7 +14,6 @@ from pytest_proxmox.target.calls import Calls
 from pytest_proxmox.values import GuestRef, NodeName, Vmid
 from tests.unit.sandbox.fake import FakeGuest, FakeProxmox
 
-
 WHERE = GuestRef(Vmid(9000), "lxc", NodeName("pve"))
 
 
