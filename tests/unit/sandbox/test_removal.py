@@ -9,11 +9,13 @@ import pytest
 
 from pytest_proxmox.clock import ManualClock
 from pytest_proxmox.errors import ApiFailure, LedgerUnusable, TaskFailed
+from pytest_proxmox.sandbox.inventory import BACKUPS, DISKS, Inventory, Located, Volume
 from pytest_proxmox.sandbox.lease import State
 from pytest_proxmox.sandbox.ledger import FILE_NAME, Ledger
 from pytest_proxmox.sandbox.removal import UNPROVEN
 from pytest_proxmox.sandbox.sandbox import Sandbox
 from pytest_proxmox.sandbox.sweep import collect
+from pytest_proxmox.values import GuestRef, NodeName, Vmid, Volid
 from tests.unit.sandbox.conftest import URL
 from tests.unit.sandbox.fake import FakeGuest, FakeProxmox, FakeVolume
 
@@ -418,3 +420,94 @@ def test_a_write_that_fails_is_taken_back(tmp_path: Any) -> None:
         with pytest.raises(OSError, match="no"):
             fail()
         assert ledger._book.read("SELECT * FROM used") == []
+
+
+# What is read off the target ------------------------------------------------------------------
+
+
+def test_tasks_that_nobody_can_read_are_passed_over(sandbox: Sandbox, proxmox: FakeProxmox) -> None:
+    guest = sandbox.lxc()
+    listed = proxmox.node_tasks
+    proxmox.node_tasks = lambda node, **wanted: [  # type: ignore[method-assign]
+        {"upid": "UPID:of:a:future:PVE", "status": "OK"},
+        *listed(node, **wanted),
+    ]
+
+    rows = Inventory(sandbox.calls).tasks(guest.node, guest.vmid)
+
+    assert [row.upid.type for row in rows] == ["vzcreate"]
+
+
+@pytest.mark.parametrize("what", ["nextid", "pools"])
+def test_another_error_is_no_answer(sandbox: Sandbox, proxmox: FakeProxmox, what: str) -> None:
+    inventory = Inventory(sandbox.calls)
+    proxmox.fail("GET", f"{what}$", 401, "no ticket", times=9)
+
+    with pytest.raises(ApiFailure, match="no ticket"):
+        inventory.is_free(Vmid(9000)) if what == "nextid" else inventory.members("pytest")
+
+
+def test_storages_are_those_that_are_active_and_hold_the_content(
+    sandbox: Sandbox, proxmox: FakeProxmox
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def storages(_node: str, **wanted: Any) -> list[dict[str, Any]]:
+        asked.append(wanted)
+        return [
+            {"storage": "b", "content": "iso,images", "active": 1},
+            {"storage": "a", "content": "rootdir", "active": 1},
+            {"storage": "off", "content": "images", "active": 0},
+            {"storage": "odd", "active": 1},
+            {"storage": "iso", "content": "iso", "active": 1},
+        ]
+
+    proxmox.storages = storages  # type: ignore[method-assign]
+    inventory = Inventory(sandbox.calls)
+
+    assert inventory.storages(NodeName("pve"), DISKS) == ["a", "b"]
+    assert inventory.storages(NodeName("pve"), BACKUPS) == []
+    assert asked == [{"enabled": 1}]
+
+
+def test_a_volume_is_read_with_all_that_is_told_of_it(
+    sandbox: Sandbox, proxmox: FakeProxmox
+) -> None:
+    proxmox.volumes = [
+        FakeVolume("local:9000/vm-9000-disk-0.raw", 9000, "rootdir", 7, 1),
+        FakeVolume("local:9001/vm-9001-disk-0.raw", 9001, "images", None),
+        FakeVolume("local:iso/x.iso", None, "images", 7),  # type: ignore[arg-type]
+    ]
+    node = NodeName("pve")
+
+    one, two = Inventory(sandbox.calls).volumes(node, DISKS)
+
+    volid = Volid.parse("local:9000/vm-9000-disk-0.raw")
+    assert one == Volume(volid, node, Vmid(9000), "rootdir", 7, is_protected=True)
+    assert (two.vmid, two.ctime, two.is_protected) == (9001, None, False)
+    assert Inventory(sandbox.calls).volumes(node, DISKS, Vmid(9001)) == [two]
+
+
+def test_only_nodes_that_are_online_are_asked(sandbox: Sandbox, proxmox: FakeProxmox) -> None:
+    proxmox.nodes_list = lambda: [  # type: ignore[method-assign]
+        {"node": "two", "status": "online"},
+        {"node": "one", "status": "online"},
+        {"node": "off", "status": "offline"},
+        {"node": "odd"},
+    ]
+
+    assert Inventory(sandbox.calls).nodes() == ["one", "two"]
+
+
+def test_a_guest_is_located_until_the_list_is_read_again(
+    sandbox: Sandbox, proxmox: FakeProxmox
+) -> None:
+    proxmox.plant(FakeGuest(9000, "qemu", pool="p"))
+    inventory = Inventory(sandbox.calls)
+    ref = GuestRef(Vmid(9000), "qemu", NodeName("pve"))
+
+    assert inventory.locate(Vmid(9000)) == Located(ref, "p", is_template=False)
+    proxmox.guests.clear()
+    assert inventory.locate(Vmid(9000)) is not None
+    inventory.refresh()
+    assert inventory.locate(Vmid(9000)) is None
