@@ -375,3 +375,45 @@ def test_a_failed_transaction_ignores_commands_as_the_server_does(postgres: Worl
         "current transaction is aborted, commands ignored until end of transaction block"
     )
     assert postgres.isolation.store.driver.driver_class is VirtualPostgres
+
+
+def test_a_query_that_steers_is_understood_in_every_form(postgres: World) -> None:
+    with postgres.test() as test:
+        virtual = face(postgres, test)
+        for steer in ("ROLLBACK", b"ROLLBACK", sql.SQL("ROLLBACK")):
+            virtual.execute("INSERT INTO shelves (name) VALUES (%s)", ("x",))
+            virtual.execute(steer)
+            assert count(virtual) == 1
+
+
+def test_a_cursor_of_a_connection_of_its_own_has_its_name(postgres: World) -> None:
+    with postgres.test(transaction=False) as test:
+        virtual = face(postgres, test)
+        with virtual.cursor("mine") as cursor:
+            assert cursor.name == "mine"
+            assert cursor.connection is virtual.own()
+
+
+def test_a_session_from_before_a_test_goes_on_after_it(w: World) -> None:
+    connection = w.isolation.engine.connect()
+    virtual: Any = connection.connection.dbapi_connection
+    virtual.execute(INSERT)
+    test = IsolatedTest(w.isolation, "a test")
+    face(w, test).execute(INSERT.replace("x", "y"))
+    assert count(virtual) == 3
+    virtual.commit()
+    test.end()
+    assert count(virtual) == 2
+    virtual.rollback()
+    assert count(virtual) == 1
+    connection.rollback()
+    connection.close()
+
+
+def test_a_test_may_have_as_many_connections_as_it_likes(w: World) -> None:
+    with w.test():
+        many = [w.isolation.engine.connect() for _ in range(20)]
+        for connection in many:
+            connection.close()
+
+    assert len(many) == 20

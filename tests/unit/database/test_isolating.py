@@ -417,6 +417,26 @@ def test_a_template_that_was_not_finished_is_made_again(server: TemporaryPostgre
     store.close()
 
 
+def test_a_write_of_a_driver_in_autocommit_mode_is_refused(
+    isolation: Isolation, server: TemporaryPostgres
+) -> None:
+    engine = create_engine(server.url.set(database="postgres"))
+    isolation.begin("test_it")
+    with engine.connect() as connection:
+        raw: Any = connection.connection.dbapi_connection
+        raw.autocommit = True
+        with pytest.raises(EscapedCommit, match="CREATE TABLE escaped"):
+            connection.execute(text("CREATE TABLE escaped (id int)"))
+        raw.autocommit = False
+        connection.execute(text("CREATE TABLE undone (id int)"))
+    isolation.escape()
+    isolation.end()
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT to_regclass('escaped'), to_regclass('undone')"))
+        assert found.one() == (None, None)
+    engine.dispose()
+
+
 def test_content_is_put_back_with_counters_also_where_the_schema_changed(
     server: TemporaryPostgres,
 ) -> None:

@@ -178,6 +178,10 @@ class FakeProxmox:
                 continue
             if "typefilter" in wanted and kind != wanted["typefilter"]:
                 continue
+            if wanted.get("source", "archive") != "all" and (
+                (task.endtime is None) != (wanted.get("source") == "active")
+            ):
+                continue
             if "!" in self.user and user != self.user:
                 continue  # such a token sees its own tasks only
             row = {"upid": task.upid, "type": kind, "id": guest, "starttime": int(start, 16)}

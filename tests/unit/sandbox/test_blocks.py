@@ -687,3 +687,32 @@ def test_the_last_request_of_a_dead_taker_is_waited_for(
 
     assert clock.now() - began == pytest.approx(waited_s)
     assert holds(ledger) == {}
+
+
+def test_runs_of_one_machine_do_not_touch_one_anothers_blocks(
+    make: Make, clock: ManualClock, ledger: Ledger
+) -> None:
+    mine, theirs = make("a"), make("b")
+    block, other = taken(mine), taken(theirs)
+
+    assert (mine.held(), theirs.held()) == ([block], [other])
+    clock.advance(LEASE_S * 0.6)
+    mine.renew()
+    assert theirs.held() == [other]
+    theirs.lost(other.span.first)
+    assert theirs.is_lost(other.span.first)
+    assert not mine.is_lost(other.span.first)
+    assert mine.give_back() == []
+    assert holds(ledger) == {"9010-9019": "lost"}
+
+
+def test_what_stays_of_several_blocks_is_all_told(
+    make: Make, sweeper: FakeSweeper, ledger: Ledger
+) -> None:
+    dead = make("dead")
+    taken(dead)
+    taken(dead)
+    sweeper.left = [Leftover("guest", "it does not go")]
+
+    assert make("sweep").collect_run("dead") == sweeper.left * 2
+    assert len(holds(ledger)) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,51 @@ def test_a_sweep_takes_what_has_expired_on_other_machines_if_wanted(
 
     assert swept.blocks == (("pytest/b9000-9009",) if others else ())
     assert (proxmox.guests == {}) is others
+
+
+def test_a_dead_runs_guests_are_proven_as_that_run_would_have(
+    make_sandbox: Callable[..., Sandbox], proxmox: FakeProxmox, ledger: Ledger, clock: ManualClock
+) -> None:
+    """By its own user, who is not ours, and by what it found when it began."""
+    proxmox.user = "old@pve"
+    dead = make_sandbox("dead")
+    proxmox.plant(FakeGuest(dead.vmid()), maker="old@pve")
+    bury(ledger, "dead")
+    facts = replace(dead.facts, user="new@pve")
+
+    swept = collect(proxmox, facts, ledger, clock=clock)
+
+    assert (swept.leftovers, proxmox.guests) == ((), {})
+
+
+def test_a_dead_runs_guest_that_is_kept_is_in_use(
+    make_sandbox: Callable[..., Sandbox], proxmox: FakeProxmox, ledger: Ledger, clock: ManualClock
+) -> None:
+    dead = make_sandbox("dead")
+    guest = dead.lxc()
+    dead.keep(for_s=60)
+    bury(ledger, "dead")
+
+    swept = collect(proxmox, dead.facts, ledger, clock=clock)
+    assert [lease.vmid for lease in swept.in_use] == [guest.vmid]
+    clock.advance(60)
+    swept = collect(proxmox, dead.facts, ledger, clock=clock)
+
+    assert (swept.in_use, proxmox.guests) == ((), {})
+
+
+def test_a_block_without_leases_is_reaped_too(
+    make_sandbox: Callable[..., Sandbox],
+    proxmox: FakeProxmox,
+    ledger: Ledger,
+    reap: Callable[..., list[Leftover]],
+) -> None:
+    dead = make_sandbox(pool="pytest")
+    dead.ground.extend([])
+    bury(ledger, "run-1")
+
+    assert reap(dead, pool="pytest") == []
+    assert list(proxmox.pools) == ["pytest"]
 
 
 # The reaper -----------------------------------------------------------------------------------

@@ -210,6 +210,7 @@ def detached(tmp_path: Path, folder: Path) -> Iterator[Callable[..., subprocess.
             [sys.executable, "-m", "pytest_proxmox.sandbox.reaper"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
         started.append(process)
@@ -229,8 +230,8 @@ def detached(tmp_path: Path, folder: Path) -> Iterator[Callable[..., subprocess.
             assert clock.monotonic() < deadline, "the reaper has gone and left its place"
             clock.sleep(0.02)
     for process in started:
-        if process.stdout is not None:
-            process.stdout.close()
+        for stream in filter(None, (process.stdout, process.stderr)):
+            stream.close()
 
 
 def say(folder: Path, word: bytes) -> None:
@@ -257,7 +258,9 @@ def test_a_reaper_leaves_its_starter_and_sweeps_after_a_death(
     process = detached(grace_s=0.05)
     assert process.stdout is not None
 
-    said = process.stdout.read()  # to the end: it has let go of our pipe
+    assert process.stderr is not None
+    said = process.stdout.read()  # to the end: it has let go of our pipes
+    assert process.stderr.read() == ""
     assert process.wait(30) == 0
     word, pid = said.split()
     assert (word, int(pid) != process.pid) == ("ready", True)

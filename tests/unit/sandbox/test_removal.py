@@ -8,14 +8,25 @@ from typing import Any
 import pytest
 
 from pytest_proxmox.clock import ManualClock
-from pytest_proxmox.errors import ApiFailure, LedgerUnusable, TaskFailed
-from pytest_proxmox.sandbox.inventory import BACKUPS, DISKS, Inventory, Located, Volume
+from pytest_proxmox.errors import ApiFailure, InvalidValue, LedgerUnusable, TaskFailed
+from pytest_proxmox.sandbox.account import Account
+from pytest_proxmox.sandbox.baseline import Baseline
+from pytest_proxmox.sandbox.inventory import (
+    BACKUPS,
+    DISKS,
+    Inventory,
+    Located,
+    Volume,
+    judges_as_done,
+)
 from pytest_proxmox.sandbox.lease import State
 from pytest_proxmox.sandbox.ledger import FILE_NAME, Ledger
+from pytest_proxmox.sandbox.ownership import Identity, own_makers
 from pytest_proxmox.sandbox.removal import UNPROVEN
+from pytest_proxmox.sandbox.run import _start_by_ps
 from pytest_proxmox.sandbox.sandbox import Sandbox
 from pytest_proxmox.sandbox.sweep import collect
-from pytest_proxmox.values import GuestRef, NodeName, Vmid, Volid
+from pytest_proxmox.values import GuestRef, NodeName, Upid, Vmid, Volid
 from tests.unit.sandbox.conftest import URL
 from tests.unit.sandbox.fake import FakeGuest, FakeProxmox, FakeVolume
 
@@ -511,3 +522,133 @@ def test_a_guest_is_located_until_the_list_is_read_again(
     assert inventory.locate(Vmid(9000)) is not None
     inventory.refresh()
     assert inventory.locate(Vmid(9000)) is None
+
+
+def test_warnings_are_no_failure_of_a_task() -> None:
+    said = {text: judges_as_done(text) for text in ("OK", "WARNINGS: 1", "job errors", "OK then")}
+
+    assert said == {"OK": True, "WARNINGS: 1": True, "job errors": False, "OK then": False}
+
+
+# What an app made -----------------------------------------------------------------------------
+
+
+def test_what_is_not_ours_is_named_as_the_target_has_it(
+    sandbox: Sandbox, proxmox: FakeProxmox
+) -> None:
+    proxmox.plant(FakeGuest(sandbox.vmid(), "qemu"), maker="root@pam")
+
+    (left,) = sandbox.close()
+
+    assert left.what == "qemu/9000 on pve"
+    assert left.reason.startswith("not proven ours, so it was left alone: ")
+
+
+def test_what_an_app_made_and_does_not_go_is_known_from_then_on(
+    make_sandbox: Callable[..., Sandbox], proxmox: FakeProxmox, ledger: Ledger
+) -> None:
+    proxmox.nodes = ("pve", "two")
+    sandbox = make_sandbox()
+    proxmox.plant(FakeGuest(sandbox.vmid(), "qemu", "two", lock="backup"), maker=proxmox.user)
+
+    sandbox.close()
+
+    (lease,) = ledger.leases(URL)
+    assert (lease.kind, lease.node) == ("qemu", "two")
+    (left,) = lease.leftovers
+    assert left.command == "qm unlock 9000; qm stop 9000; qm destroy 9000 --purge"
+
+
+def test_a_vmid_that_stays_taken_is_a_leftover(sandbox: Sandbox, proxmox: FakeProxmox) -> None:
+    sandbox.lxc()
+    taken = proxmox.error(400, "VM 9000 already exists")
+
+    def nextid(vmid: int) -> str:
+        raise taken
+
+    proxmox.nextid = nextid  # type: ignore[method-assign]
+    proxmox.guests.clear()
+    proxmox.volumes.clear()
+    proxmox.user = "root@pam"
+
+    (left,) = sandbox.close()
+
+    assert "the VMID is taken, but" in left.reason
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [({"hostname": "web"}, "web"), ({"name": "db"}, "db"), ({}, "")],
+    ids=["container", "VM", "nameless"],
+)
+def test_an_adopted_guest_has_the_name_that_it_shows(
+    sandbox: Sandbox, proxmox: FakeProxmox, config: dict[str, Any], name: str
+) -> None:
+    proxmox.plant(FakeGuest(9007), maker=proxmox.user)
+    proxmox.config = lambda *_: config  # type: ignore[method-assign]
+
+    guest = sandbox.adopt(9007, "pve")
+
+    assert guest.name == name
+    lease = sandbox.ledger.get(guest.lease.id)
+    assert (lease.state, lease.kind, lease.node) == (State.LIVE, "lxc", "pve")
+
+
+def test_a_guest_is_adopted_by_names_that_can_be(sandbox: Sandbox) -> None:
+    with pytest.raises(InvalidValue, match="adopt"):
+        sandbox.adopt(9007, "no node!")
+    with pytest.raises(InvalidValue, match="adopt"):
+        sandbox.adopt("no number", "pve")
+    guest = sandbox.adopt(9007, "two", kind="qemu")
+    assert (guest.name, guest.kind, guest.node) == ("guest 9007", "qemu", "two")
+    assert (guest.lease.kind, guest.lease.node) == ("qemu", "two")
+
+
+def test_a_run_looks_round_once(make_sandbox: Callable[..., Sandbox], proxmox: FakeProxmox) -> None:
+    first = make_sandbox(worker="gw0")
+    proxmox.calls.clear()
+
+    second = make_sandbox(worker="gw1")
+
+    assert proxmox.calls == []
+    assert first.identity() == second.identity()
+    assert (first.identity().run, first.identity().user) == ("run-1", proxmox.user)
+
+
+def test_our_tasks_are_in_the_order_of_their_starts() -> None:
+    def task(pid: int, start: int) -> Upid:
+        return Upid(NodeName("pve"), pid, pid, start, "vzcreate", "9000", "us")
+
+    us = Identity("us", "run", Baseline.of({NodeName("pve"): []}))
+    late, early, same = task(1, 7), task(9, 5), task(3, 7)
+
+    assert own_makers([late, same, early], us) == [early, late, same]
+
+
+def test_an_account_names_kinds_and_counts() -> None:
+    def said(*made: Any, left: int = 0) -> str:
+        return str(Account("https://pve", made, left))
+
+    assert said() == "nothing made on https://pve, all removed"
+    assert said(("lxc", 1)) == "1 container made on https://pve, all removed"
+    assert (
+        said(("lxc", 2), ("qemu", 1), left=3)
+        == "2 containers and 1 VM made on https://pve, 3 not removed"
+    )
+    assert said(("qemu", 2)) == "2 VMs made on https://pve, all removed"
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [("echo Mon Jan 1; echo $@ >&2", "Mon Jan 1"), ("exit 1", None), ("echo", None)],
+    ids=["there", "not there", "nothing said"],
+)
+def test_without_proc_a_processs_birth_is_asked_of_ps(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, script: str, expected: str | None
+) -> None:
+    path = tmp_path / "ps"
+    path.write_text(f'#!/bin/sh\n[ "$*" = "-o lstart= -p 7" ] || exit 2\n{script}\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert _start_by_ps(7) == expected
