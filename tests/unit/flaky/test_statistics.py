@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -131,3 +132,130 @@ def test_clean_bound_holds_in_simulation() -> None:
     rate = stats.clean_bound(30)
     clean = sum(all(draw.random() >= rate for _ in range(30)) for _ in range(4000))
     assert clean / 4000 == pytest.approx(0.05, abs=0.012)
+
+
+def test_an_interval_has_both_its_bounds() -> None:
+    interval = stats.Interval(0.25, 0.5)
+
+    assert [value in interval for value in (0.25, 0.5, 0.24, 0.51)] == [True, True, False, False]
+    assert 1 not in stats.Interval(0.0, 2.0)  # a count is no rate
+
+
+def test_wilson_of_all_none_and_nothing() -> None:
+    assert stats.wilson(0, 0) == (0.0, 1.0)
+    assert stats.wilson(5, 5).high == 1.0
+    assert stats.wilson(1, 1) == pytest.approx((0.2065, 1.0), abs=5e-5)
+    assert stats.wilson(15, 148, confidence=0.5) == pytest.approx((0.0858, 0.1193), abs=5e-5)
+
+
+@pytest.mark.parametrize(("x", "expected"), [(-1, 0), (0, 0), (1, 1), (2, 1)], ids=str)
+def test_beta_distribution_is_all_between_0_and_1(x: float, expected: float) -> None:
+    assert stats.beta_cdf(x, 2, 3) == expected
+
+
+def binomial_tail(x: float, a: int, b: int) -> float:
+    """P(X >= a) of a + b - 1 throws, which is the beta distribution of whole numbers."""
+    n = a + b - 1
+    return math.fsum(math.comb(n, j) * x**j * (1 - x) ** (n - j) for j in range(a, n + 1))
+
+
+@pytest.mark.parametrize("a", [1, 2, 7, 40, 150])
+@pytest.mark.parametrize("b", [1, 3, 8, 60, 200])
+def test_beta_distribution_of_whole_numbers_is_the_binomials(a: int, b: int) -> None:
+    mean = a / (a + b)
+    for x in (0.001, mean / 2, mean, (1 + mean) / 2, 0.999):
+        assert stats.beta_cdf(x, a, b) == pytest.approx(binomial_tail(x, a, b), rel=1e-10)
+
+
+def test_the_posterior_starts_at_jeffreys_prior() -> None:
+    assert stats.posterior_mean(0, 0) == 0.5
+    assert stats.posterior_mean(1, 4) == 0.3
+    assert stats.probability_above(0.5, 0, 0) == pytest.approx(0.5)
+    assert stats.probability_above(0.25, 0, 0) == pytest.approx(2 / 3)
+    assert stats.probability_above(0.1, 1.5, 9.5) == pytest.approx(  # Beta(2, 8.5)
+        0.9**8.5 * (1 + 8.5 * 0.1), abs=1e-9
+    )
+
+
+def test_decay_goes_by_the_half_life() -> None:
+    assert stats.decayed([], half_life=3) == (0.0, 0.0)
+    failures, runs = stats.decayed([True, True, False, False], half_life=2)
+    assert failures == pytest.approx(0.5 + 2**-1.5)
+    assert runs == pytest.approx(1 + 2**-0.5 + 0.5 + 2**-1.5)
+
+
+def test_bounds_at_their_edges() -> None:
+    assert [stats.clean_bound(runs) for runs in (-1, 0)] == [1.0, 1.0]
+    assert stats.clean_bound(1) == pytest.approx(0.95)
+    assert stats.clean_bound(2, confidence=0.75) == pytest.approx(0.5)
+    assert stats.failure_bound(4, 3) == 1.0
+    assert stats.failure_bound(9, 10) == pytest.approx(0.95 ** (1 / 10), abs=1e-9)
+    assert stats.failure_bound(1, 2, confidence=0.75) == pytest.approx(0.75**0.5, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rate", "confidence", "runs"), [(0.5, 0.5, 1), (0.5, 0.75, 2), (0.5, 0.76, 3)], ids=str
+)
+def test_runs_to_see_are_whole_and_no_more_than_needed(
+    rate: float, confidence: float, runs: int
+) -> None:
+    assert stats.runs_to_see(rate, confidence=confidence) == runs
+
+
+def test_a_run_without_flakes_is_not_red() -> None:
+    assert stats.red_runs([]) == 0
+    assert stats.red_runs([0.5, 0.5]) == 0.75
+    assert stats.hidden_by_reruns(0.5, 0) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("durations", "slope", "p_value"),
+    [
+        ([], 0.0, 1.0),
+        ([1, 2, 3], 0.0, 1.0),
+        ([7, 7, 7, 7], 0.0, 1.0),
+        ([0, 2, 4, 6], 2.0, 0.08943),  # S = 6, variance 26 / 3, z = 5 / sqrt(26 / 3)
+        ([6, 4, 2, 0], -2.0, 0.08943),
+        ([1, 1, 2, 3], 5 / 6, 0.14856),  # S = 5, one tie: variance 23 / 3
+        ([1, 3, 3, 1], 0.0, 1.0),  # S = 0
+    ],
+    ids=str,
+)
+def test_a_trend_of_few_runs(durations: list[float], slope: float, p_value: float) -> None:
+    found = stats.trend(durations)
+
+    assert found.slope_s == pytest.approx(slope)
+    assert found.p_value == pytest.approx(p_value, abs=5e-6)
+
+
+def test_a_trend_is_real_below_one_in_twenty() -> None:
+    assert stats.Trend(1.0, 0.049).is_real
+    assert not stats.Trend(1.0, 0.051).is_real
+
+
+def test_clusters_are_what_ties_connect_the_largest_first() -> None:
+    def runs(*numbers: int) -> frozenset[int]:
+        return frozenset(numbers)
+
+    chain = {9: runs(1, 2, 3), 8: runs(2, 3, 4), 7: runs(3, 4, 5)}
+    pair = {1: runs(11, 12), 2: runs(11, 12)}
+    other = {3: runs(21, 22), 4: runs(21, 22)}
+
+    found = stats.clusters({**other, **pair, **chain}, similarity=0.5)
+
+    assert found == [((7, 8, 9), 5), ((1, 2), 2), ((3, 4), 2)]
+    assert stats.clusters(chain) == []  # two shared of four are less than 0.6
+
+
+def test_ties_need_similarity_and_shared_runs() -> None:
+    five, three = frozenset(range(5)), frozenset(range(3))
+
+    assert stats.clusters({1: five, 2: three}) == [((1, 2), 5)]  # exactly 0.6
+    assert stats.clusters({1: five, 2: three}, similarity=0.61) == []
+    assert stats.clusters({1: five, 2: three}, least_runs=3) == [((1, 2), 5)]
+    assert stats.clusters({1: five, 2: three}, least_runs=4) == []
+    one = frozenset({1})
+    assert stats.clusters({1: one, 2: one}) == []
+    assert stats.clusters({1: one, 2: one}, least_runs=1) == [((1, 2), 1)]
+    two, apart = frozenset({1, 2}), frozenset({2, 3})
+    assert stats.clusters({1: two, 2: apart}, similarity=0.1) == []

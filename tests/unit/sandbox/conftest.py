@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from pytest_proxmox.clock import ManualClock
 from pytest_proxmox.sandbox.ledger import Ledger
 from pytest_proxmox.sandbox.run import Run
 from pytest_proxmox.sandbox.sandbox import Sandbox
-from pytest_proxmox.target.facts import TargetFacts
+from pytest_proxmox.target.facts import TargetFacts, TargetKind
 from pytest_proxmox.values import VmidRange
 from tests.unit.sandbox.fake import FakeProxmox
 
@@ -44,9 +45,16 @@ def make_sandbox(
 ) -> Callable[..., Sandbox]:
     """Return a function that opens a sandbox for a run."""
 
-    def make(run: str = "run-1", *, worker: str = "main", span: VmidRange = SPAN) -> Sandbox:
+    def make(
+        run: str = "run-1",
+        *,
+        worker: str = "main",
+        span: VmidRange = SPAN,
+        kind: TargetKind = "real",
+        **more: Any,
+    ) -> Sandbox:
         facts = TargetFacts(
-            kind="real",
+            kind=kind,
             url=URL,
             node="pve",
             storage="local",
@@ -58,7 +66,7 @@ def make_sandbox(
             found=frozenset({"bridge"}),
         )
         me = Run.here(run, worker=worker)
-        return Sandbox(proxmox, facts, ledger, span=span, run=me, clock=clock).open()
+        return Sandbox(proxmox, facts, ledger, span=span, run=me, clock=clock, **more).open()
 
     return make
 

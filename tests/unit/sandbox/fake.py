@@ -32,6 +32,9 @@ class FakeGuest:
     protection: int = 0
     linked_to: int | None = None
     ha: int = 0
+    template: int = 0
+    snapshots: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=lambda: ["127.0.0.1/8"])
 
 
 @dataclass
@@ -88,6 +91,8 @@ class FakeProxmox:
         self.exit_statuses: dict[str, str] = {}
         self.hidden: set[int] = set()
         self.keep_volumes = False
+        self.pools: dict[str, str] = {}
+        self.features = {"snapshot", "clone"}
 
     def __call__(self, path: str, /) -> FakeResource:
         """Return the resource at ``path``."""
@@ -173,6 +178,10 @@ class FakeProxmox:
                 continue
             if "typefilter" in wanted and kind != wanted["typefilter"]:
                 continue
+            if wanted.get("source", "archive") != "all" and (
+                (task.endtime is None) != (wanted.get("source") == "active")
+            ):
+                continue
             if "!" in self.user and user != self.user:
                 continue  # such a token sees its own tasks only
             row = {"upid": task.upid, "type": kind, "id": guest, "starttime": int(start, 16)}
@@ -202,6 +211,44 @@ class FakeProxmox:
     def task_stop(self, _node: str, upid: str) -> None:
         task = self._task(upid)
         task.effect = lambda: "interrupted by signal"
+
+    # Pools ------------------------------------------------------------------------------------
+
+    def _pool(self, poolid: str) -> str:
+        if poolid not in self.pools:
+            raise self.error(500, f"pool '{poolid}' does not exist")
+        return poolid
+
+    def pools_list(self, poolid: str | None = None) -> list[dict[str, Any]]:
+        if poolid is None:
+            return [{"poolid": name, "comment": said} for name, said in self.pools.items()]
+        comment = self.pools[self._pool(poolid)]
+        members: list[dict[str, Any]] = [
+            {"vmid": guest.vmid, "type": guest.kind, "node": guest.node}
+            for guest in self.guests.values()
+            if guest.pool == poolid
+        ]
+        members.append({"id": "storage/pve/local", "type": "storage", "storage": "local"})
+        return [{"poolid": poolid, "comment": comment, "members": members}]
+
+    def pool_create(self, poolid: str, comment: str = "") -> None:
+        if poolid in self.pools:
+            raise self.error(500, f"pool '{poolid}' already exists")
+        if "/" in poolid:
+            self._pool(poolid.rpartition("/")[0])
+        self.pools[poolid] = comment
+
+    def pool_put(self, poolid: str, comment: str) -> None:
+        self.pools[self._pool(poolid)] = comment
+
+    def pool_delete(self, poolid: str) -> None:
+        below = f"{self._pool(poolid)}/"
+        inside = [name for name in self.pools if name.startswith(below)]
+        if inside or any(guest.pool == poolid for guest in self.guests.values()):
+            raise self.error(500, f"pool '{poolid}' is not empty")
+        del self.pools[poolid]
+
+    # Guests -----------------------------------------------------------------------------------
 
     def resources(self, **_: Any) -> list[dict[str, Any]]:
         return [
@@ -253,6 +300,8 @@ class FakeProxmox:
     def create(self, node: str, kind: str, vmid: int, **said: Any) -> str:
         if vmid in self.guests:
             raise self.error(500, f"CT {vmid} already exists on node '{node}'")
+        if said.get("pool") not in (None, *self.pools):
+            raise self.error(403, f"Permission check failed (pool '{said['pool']}' does not exist)")
         guest = FakeGuest(vmid, kind, node, lock="create")
         self.guests[vmid] = guest
         task = "vzcreate" if kind == "lxc" else "qmcreate"
@@ -303,6 +352,61 @@ class FakeProxmox:
             return "OK"
 
         return self._start(node, f"vz{what}", vmid, switch).upid
+
+    def feature(self, _node: str, _kind: str, _vmid: str, feature: str) -> dict[str, Any]:
+        return {"hasFeature": int(feature in self.features)}
+
+    def make_template(self, _node: str, _kind: str, vmid: str) -> None:
+        self._guest(vmid).template = 1
+
+    def interfaces(self, _node: str, _kind: str, vmid: str) -> list[dict[str, Any]]:
+        addresses = self._guest(vmid).addresses
+        return [
+            {"name": "lo" if address.startswith("127.") else "eth0", "inet": address}
+            for address in addresses
+        ]
+
+    def agent_interfaces(self, _node: str, _kind: str, vmid: str) -> dict[str, Any]:
+        addresses = self._guest(vmid).addresses
+        if self._guest(vmid).status != "running":
+            raise self.error(500, f"VM {vmid} is not running")
+        told = [
+            {
+                "name": "lo" if address.startswith("127.") else "eth0",
+                "ip-addresses": [
+                    {"ip-address-type": "ipv6", "ip-address": "fe80::1"},
+                    {"ip-address-type": "ipv4", "ip-address": address.partition("/")[0]},
+                ],
+            }
+            for address in addresses
+        ]
+        return {"result": told}
+
+    def snapshots(self, _node: str, _kind: str, vmid: str) -> list[dict[str, Any]]:
+        return [{"name": name} for name in (*self._guest(vmid).snapshots, "current")]
+
+    def snapshot(self, node: str, _kind: str, vmid: str, snapname: str) -> str:
+        guest = self._guest(vmid)
+
+        def take() -> str:
+            guest.snapshots.append(snapname)
+            return "OK"
+
+        return self._start(node, "vzsnapshot", vmid, take).upid
+
+    def snapshot_delete(self, node: str, _kind: str, vmid: str, name: str) -> str:
+        guest = self._guest(vmid)
+
+        def remove() -> str:
+            guest.snapshots.remove(name)
+            return "OK"
+
+        return self._start(node, "vzdelsnapshot", vmid, remove).upid
+
+    def rollback(self, node: str, _kind: str, vmid: str, name: str) -> str:
+        there = name in self._guest(vmid).snapshots
+        said = "OK" if there else f"snapshot '{name}' does not exist"
+        return self._start(node, "vzrollback", vmid, lambda: said).upid
 
     def ha_delete(self, sid: str) -> None:
         self.guests[int(sid.partition(":")[2])].ha = 0
@@ -379,6 +483,18 @@ _ROUTES = [
     (rf"GET {_G}/config", "config"),
     (rf"PUT {_G}/config", "config_put"),
     (rf"POST {_G}/status/(\w+)", "power"),
+    (rf"GET {_G}/feature", "feature"),
+    (rf"POST {_G}/template", "make_template"),
+    (rf"GET {_G}/interfaces", "interfaces"),
+    (rf"GET {_G}/agent/network-get-interfaces", "agent_interfaces"),
+    (rf"GET {_G}/snapshot", "snapshots"),
+    (rf"POST {_G}/snapshot", "snapshot"),
+    (rf"DELETE {_G}/snapshot/(\w+)", "snapshot_delete"),
+    (rf"POST {_G}/snapshot/(\w+)/rollback", "rollback"),
+    (r"GET pools", "pools_list"),
+    (r"POST pools", "pool_create"),
+    (r"PUT pools", "pool_put"),
+    (r"DELETE pools", "pool_delete"),
     (r"DELETE cluster/ha/resources/(.+)", "ha_delete"),
     (r"POST nodes/(\w+)/vzdump", "vzdump"),
     (rf"DELETE {_G}", "delete"),

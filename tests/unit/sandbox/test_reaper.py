@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -196,36 +198,82 @@ def test_leaving_by_an_error_is_a_death(
             assert peer.recv(64) == b""
 
 
-def test_a_reaper_whose_starter_died_before_hearing_of_it_serves_the_others(
-    tmp_path: Path, folder: Path
-) -> None:
-    path = str(folder / "reaper" / "s")
-    Path(path).parent.mkdir()
-    with Ledger(tmp_path, durable=False) as ledger:
-        ledger.register(Run.here("run-1"), target=URL, kind="real")
-        assert ledger.set_reaper("run-1", URL, path, instead_of=None)
-        orders = Orders(ENDPOINT, FACTS, tmp_path, "run-1", Path(path), None)
+@pytest.fixture
+def detached(tmp_path: Path, folder: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Return a function that starts a whole reaper, as a process that leaves us at once."""
+    path = folder / "reaper" / "s"
+    path.parent.mkdir()
+
+    def start(**more: Any) -> subprocess.Popen[str]:
+        orders = Orders(ENDPOINT, FACTS, tmp_path, "run-1", path, None, **more)
         process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "pytest_proxmox.sandbox.reaper"],
+            [sys.executable, "-m", "pytest_proxmox.sandbox.reaper"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
+        started.append(process)
         assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdout.close()
         process.stdin.write(orders.render() + "\n")
         process.stdin.close()
-        assert process.wait(30) == 0  # the socket is there now
+        return process
 
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.connect(path)
-            line.sendall(BYE)
+    started: list[subprocess.Popen[str]] = []
+    with Ledger(tmp_path, durable=False) as ledger:
+        ledger.register(Run.here("run-1"), target=URL, kind="real")
+        assert ledger.set_reaper("run-1", URL, str(path), instead_of=None)
+        yield start
         clock = SystemClock()
         deadline = clock.monotonic() + 30
-        while ledger.reaper("run-1", URL) is not None:
-            assert clock.monotonic() < deadline, "the reaper has gone and left its row"
+        while ledger.reaper("run-1", URL) is not None or path.parent.exists():
+            assert clock.monotonic() < deadline, "the reaper has gone and left its place"
             clock.sleep(0.02)
+    for process in started:
+        for stream in filter(None, (process.stdout, process.stderr)):
+            stream.close()
+
+
+def say(folder: Path, word: bytes) -> None:
+    """Join the reaper as a process of the run, and leave it with a word, or without."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        line.connect(str(folder / "reaper" / "s"))
+        line.sendall(word)
+
+
+def test_a_reaper_whose_starter_died_before_hearing_of_it_serves_the_others(
+    detached: Callable[..., subprocess.Popen[str]], folder: Path
+) -> None:
+    process = detached()
+    assert process.stdout is not None
+    process.stdout.close()
+
+    assert process.wait(30) == 0  # the socket is there now
+    say(folder, BYE)
+
+
+def test_a_reaper_leaves_its_starter_and_sweeps_after_a_death(
+    detached: Callable[..., subprocess.Popen[str]], folder: Path, tmp_path: Path
+) -> None:
+    process = detached(grace_s=0.05)
+    assert process.stdout is not None
+
+    assert process.stderr is not None
+    said = process.stdout.read()  # to the end: it has let go of our pipes
+    assert process.stderr.read() == ""
+    assert process.wait(30) == 0
+    word, pid = said.split()
+    assert (word, int(pid) != process.pid) == ("ready", True)
+    assert os.getsid(int(pid)) == int(pid)
+    say(folder, b"no bye")
+
+    clock, log = SystemClock(), tmp_path / "reaper-run-1.log"
+    deadline = clock.monotonic() + 30
+    while (folder / "reaper").exists():
+        assert clock.monotonic() < deadline
+        clock.sleep(0.02)
+    lines = [line.split(" ", 2)[2] for line in log.read_text().splitlines()]
+    assert lines == ["a process of run run-1 died", "sweep 1: 0 left", "sweep 2: 0 left"]
 
 
 def held_by(run: str, ledger: Ledger) -> Reaper:

@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 import requests
 from proxmoxer.core import AuthenticationError, ResourceException
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from pytest_proxmox.target.failures import RULES, Code, Kind, judge, parse
+from pytest_proxmox.target.failures import RULES, Code, Failure, Kind, api_failure, judge, parse
 
+LINE, POOL = HTTPConnection("pve.invalid"), HTTPConnectionPool("pve.invalid")
 T, A, W, P = Kind.TRANSIENT, Kind.AMBIGUOUS, Kind.WAIT, Kind.PERMANENT
 
 
@@ -156,3 +160,105 @@ def test_no_rule_hides_behind_an_earlier_one() -> None:
     catch_all = [rule.status for rule in RULES if not rule.pattern.pattern]
 
     assert len(catch_all) == len(set(catch_all))
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(502, Code.HOP_BROKEN), (594, Code.HOP_BROKEN), (600, Code.UNKNOWN), (500, Code.UNKNOWN)],
+)
+@pytest.mark.parametrize("write", [False, True], ids=["read", "write"])
+def test_an_unknown_status_of_the_way_there_is_told_apart(
+    status: int, code: Code, write: bool
+) -> None:
+    kind = P if code is Code.UNKNOWN else (A if write else T)
+
+    assert judge("nobody knows", status=status, write=write) == Failure(
+        kind, code, "nobody knows", status
+    )
+
+
+def test_without_a_word_it_was_a_read() -> None:
+    assert judge("got no worker upid").kind is T
+    assert judge("Bad Gateway", status=502).kind is T
+    assert judge("Bad Gateway", status=502, write=True).kind is A
+
+
+def test_a_failure_keeps_text_and_status() -> None:
+    known = judge("CT 100 not running", status=500)
+
+    assert known == Failure(P, Code.NOT_RUNNING, "CT 100 not running", 500)
+    assert judge("x") == Failure(P, Code.UNKNOWN, "x", None)
+    assert (str(known), str(judge("x"))) == ("500 CT 100 not running", "x")
+
+
+@pytest.mark.parametrize(
+    ("content", "errors", "text"),
+    [
+        (None, None, ""),
+        (" reason \n", None, "reason"),
+        ("reason", {"a": " one ", "b": 2, "c": "three"}, "reason; a: one; c: three"),
+        ("", {"a": "one"}, "a: one"),
+        ("reason", "no fields", "reason"),
+    ],
+    ids=["nothing", "reason", "fields", "fields only", "text"],
+)
+def test_an_answers_text_is_its_reason_and_its_fields(
+    content: str | None, errors: object, text: str
+) -> None:
+    failure = parse(ResourceException(500, "x", content, errors), write=False)
+
+    assert failure == Failure(P, Code.UNKNOWN, text, 500)
+
+
+@pytest.mark.parametrize("write", [False, True], ids=["read", "write"])
+def test_an_answer_means_another_thing_to_a_write(write: bool) -> None:
+    failure = parse(ResourceException(596, "x", "Connection timed out", None), write=write)
+
+    assert failure is not None
+    assert failure.kind is (A if write else T)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthenticationError("refused"),
+        requests.exceptions.ReadTimeout("late"),
+        requests.exceptions.ConnectTimeout("nobody"),
+        requests.exceptions.ConnectionError("reset"),
+        requests.exceptions.SSLError("self-signed"),
+        requests.exceptions.InvalidURL("?"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_exceptions_text_is_kept(error: Exception) -> None:
+    failure = parse(error, write=True)
+
+    assert failure is not None
+    assert failure.text == str(error)
+    assert failure.status == (401 if isinstance(error, AuthenticationError) else None)
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"),
+    [
+        (NewConnectionError(LINE, "refused"), Code.UNREACHABLE),
+        (MaxRetryError(POOL, "/", NewConnectionError(LINE, "refused")), Code.UNREACHABLE),
+        (MaxRetryError(POOL, "/", OSError("reset")), Code.LINE_CUT),
+        (OSError("reset"), Code.LINE_CUT),
+        (None, Code.LINE_CUT),
+    ],
+    ids=["refused", "refused again", "reset again", "reset", "no cause"],
+)
+def test_a_connection_that_never_was_is_told_apart(cause: object, code: Code) -> None:
+    error = requests.exceptions.ConnectionError(*([] if cause is None else [cause]))
+    failure = parse(error, write=True)
+
+    assert failure is not None
+    assert failure.code is code
+
+
+def test_the_exception_of_a_failed_call_has_all_of_it() -> None:
+    error = api_failure("DELETE nodes/pve/lxc/9000", judge("CT 9000 not running", status=500))
+
+    assert (error.call, error.text) == ("DELETE nodes/pve/lxc/9000", "CT 9000 not running")
+    assert (error.kind, error.code, error.status) == (P, Code.NOT_RUNNING, 500)
