@@ -259,6 +259,7 @@ class PostgresDriver:
     """What PostgreSQL adds to a virtual connection."""
 
     driver_class = VirtualPostgres
+    aborts = True
 
     def __init__(self, real: PostgresReal) -> None:
         self.real = real
@@ -268,6 +269,10 @@ class PostgresDriver:
         return errors.InFailedSqlTransaction(
             "current transaction is aborted, commands ignored until end of transaction block"
         )
+
+    def no_savepoint(self, label: str) -> Exception:
+        """Return the driver's error for a savepoint that is not there."""
+        return errors.InvalidSavepointSpecification(f'savepoint "{label}" does not exist')
 
     def own_connection(self) -> Any:
         """Return a connection of its own, as the driver's defaults make it."""

@@ -244,6 +244,7 @@ class SqliteDriver:
     """What SQLite adds to a virtual connection."""
 
     driver_class = VirtualSqlite
+    aborts = False
 
     def __init__(self, real: SqliteReal) -> None:
         self.real = real
@@ -251,6 +252,10 @@ class SqliteDriver:
     def aborted(self) -> Exception:
         """Return the driver's error for a statement in a failed transaction."""
         return sqlite3.OperationalError("the transaction has failed")
+
+    def no_savepoint(self, label: str) -> Exception:
+        """Return the driver's error for a savepoint that is not there."""
+        return sqlite3.OperationalError(f"no such savepoint: {label}")
 
     def own_connection(self) -> Any:
         """Return a connection of its own, as the driver's defaults make it but for the keys."""

@@ -18,12 +18,19 @@ POLL_S = 0.001
 
 
 class Driver(Protocol):
-    """What a kind of database adds to a virtual connection."""
+    """What a kind of database adds to a virtual connection.
+
+    ``aborts``: an error fails the whole transaction, which can only be rolled back then.
+    """
 
     driver_class: type
+    aborts: bool
 
     def aborted(self) -> Exception:
         """Return the driver's error for a statement in a failed transaction."""
+
+    def no_savepoint(self, label: str) -> Exception:
+        """Return the driver's error for a savepoint that is not there."""
 
     def own_connection(self) -> Any:
         """Return a real connection of its own, for tests without the outer transaction."""
@@ -194,18 +201,14 @@ class Virtual:
         entries = self.wire.entries(self)
         labels = [e.label for e in entries]
         if statement.label not in labels:
-            raise self.driver_error(f"no such savepoint: {statement.label}")
+            self.failed = self.driver.aborts and (self.explicit or not self.auto)
+            raise self.driver.no_savepoint(statement.label)
         index = len(labels) - 1 - labels[::-1].index(statement.label)
         if statement.kind is Kind.RELEASE:
             self.wire.release(entries[index:])
         else:
             self.failed = False
             self.wire.undo(entries[index:], keep_first=True)
-
-    def driver_error(self, text: str) -> Exception:
-        """Return the driver's own error with ``text``."""
-        error = type(self.driver.aborted())
-        return error(text)
 
     def _refuse_stale(self, what: str) -> None:
         if self.stale:

@@ -109,13 +109,23 @@ def test_autocommit_keeps_each_statement_but_those_of_a_begun_transaction(w: Wor
 
 
 def test_a_savepoint_that_is_not_there_is_the_drivers_error(w: World) -> None:
-    lite = w.variant == "sqlite-file"
-    kind = sqlite3.OperationalError if lite else psycopg.errors.InFailedSqlTransaction
+    kind, text = (
+        (sqlite3.OperationalError, "no such savepoint: nowhere")
+        if w.variant == "sqlite-file"
+        else (psycopg.errors.InvalidSavepointSpecification, 'savepoint "nowhere" does not exist')
+    )
     with w.test() as test:
         virtual = face(w, test)
-        with pytest.raises(kind, match="no such savepoint: nowhere"):
+        virtual.execute(INSERT)
+        with pytest.raises(kind, match=text):
             virtual.execute("RELEASE SAVEPOINT nowhere")
+        if w.variant == "sqlite-file":
+            assert count(virtual) == 2
+        else:  # the whole transaction has failed
+            with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+                virtual.execute(COUNT)
         virtual.rollback()
+        assert count(virtual) == 1
 
 
 def test_of_two_savepoints_of_a_name_the_younger_is_meant(w: World) -> None:
