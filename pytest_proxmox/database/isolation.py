@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import cached_property, partial
 from types import CodeType
 from typing import Any
@@ -47,6 +48,7 @@ class Isolation:
         self._places = {Place.of(store.url), *aliases} - {Place("sqlite", "", "", ":memory:")}
         self._given: weakref.WeakSet[Any] = weakref.WeakSet()
         self._dialects: dict[int, bool] = {}  # id of a dialect -> is the facade of async engines
+        self._undo = ExitStack()
         self._slot: Any = None
         self._url: Any = None
         self._saved: Any = None
@@ -67,32 +69,32 @@ class Isolation:
     # -- installation -----------------------------------------------------------------
 
     def install(self) -> None:
-        """Answer for all engines of the test database from now on."""
-        event.listen(Engine, "do_connect", self._connect)
-        event.listen(Pool, "checkin", self._retire)
-        for engine in (self.engine, self.app_engine, self.facade, self._front_facade):
-            # SQLAlchemy locks a pool during its first connection: two tasks would wait for ever
-            engine.connect().close()
-        self._route_async()
-        for binding in self._bindings:
-            self._bind(binding)
-        self.watch.install()
+        """Answer for all engines of the test database from now on.
+
+        Raises:
+            DatabaseRefused: an engine of the application is of another kind; all is as before.
+        """
+        with ExitStack() as undo:
+            event.listen(Engine, "do_connect", self._connect)
+            undo.callback(event.remove, Engine, "do_connect", self._connect)
+            event.listen(Pool, "checkin", self._retire)
+            undo.callback(event.remove, Pool, "checkin", self._retire)
+            for engine in (self.engine, self.app_engine, self.facade, self._front_facade):
+                undo.callback(engine.dispose)
+                # SQLAlchemy locks a pool during its first connection: two tasks would wait for ever
+                engine.connect().close()
+            self._route_async()
+            undo.callback(self._unroute_async)
+            for binding in self._bindings:
+                self._bind(binding)
+                undo.callback(_unbind, binding)
+            self.watch.install()
+            undo.callback(self.watch.uninstall)
+            self._undo = undo.pop_all()
 
     def uninstall(self) -> None:
         """Leave SQLAlchemy and the application as they were."""
-        self.watch.uninstall()
-        for binding in self._bindings:
-            if binding.swap is not None:
-                binding.swap(binding.bind)
-            if binding.engine is not None:
-                binding.engine.dispose(close=not binding.engine.dialect.is_async)
-        for engine in (self.engine, self.app_engine, self.facade, self._front_facade):
-            engine.dispose()
-        event.remove(Engine, "do_connect", self._connect)
-        event.remove(Pool, "checkin", self._retire)
-        if self._slot is not None:
-            _async_engine_class().sync_engine = self._slot
-            _async_engine_class().url = self._url
+        self._undo.close()
 
     def _bind(self, binding: Binding) -> None:
         engine = binding.engine
@@ -132,6 +134,10 @@ class Isolation:
         self._slot, self._url = kind.__dict__["sync_engine"], kind.__dict__["url"]
         kind.sync_engine = _Route(self._routed, self._slot)
         kind.url = property(lambda engine: _inner(engine).url)  # the app still reads its own
+
+    def _unroute_async(self) -> None:
+        kind = _async_engine_class()
+        kind.sync_engine, kind.url = self._slot, self._url
 
     def _routed(self, engine: AsyncEngine) -> Engine:
         fixed = self._fixed.get(id(engine))
@@ -278,6 +284,14 @@ class _Route(property):
     def __init__(self, get: Callable[[AsyncEngine], Engine], before: Any) -> None:
         self.raw = getattr(before, "raw", before)
         super().__init__(get, self.raw.__set__)
+
+
+def _unbind(binding: Binding) -> None:
+    """Give the application its own engine back, without a connection of ours."""
+    if binding.swap is not None:
+        binding.swap(binding.bind)
+    if binding.engine is not None:
+        binding.engine.dispose(close=not binding.engine.dialect.is_async)
 
 
 def _inner(engine: AsyncEngine) -> Engine:

@@ -141,11 +141,13 @@ def test_an_engine_of_another_kind_cannot_be_led_over(store: SqliteStore) -> Non
     isolation = Isolation(
         store, inspector=Inspector(store), bindings=[Binding("app:engine", other, other)]
     )
+    before = AsyncEngine.__dict__["sync_engine"]
 
     with pytest.raises(DatabaseRefused) as caught:
         isolation.install()
 
-    isolation.watch.install()  # it was not reached
+    assert AsyncEngine.__dict__["sync_engine"] is before
+    assert not event.contains(Engine, "do_connect", isolation._connect)
     isolation.close()
     assert str(caught.value) == (
         "app:engine is an engine of postgresql, the test database is sqlite (ini key db_bind). Set "
