@@ -16,12 +16,17 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+# Plugins of pytest that import much for a few tests of ours, or shuffle the tests of a run.
+WITHOUT_MANY = "-p no:schemathesis -p no:faker -p no:randomly"
+
+
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the developer's own PROXMOX_* variables from the runs that a test starts."""
     for name in [name for name in os.environ if name.startswith("PROXMOX_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("FLAKY_HISTORY_URL", "off")  # runs that test something else keep none
+    monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_MANY)  # of runs in processes of their own
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ class _Requests:
         self.wants_go_ahead = False
         self._parser = httptools.HttpRequestParser(self)
         self._refused = False
+        self._is_over = False  # the client said that it asks no more
         self._unread = 0  # bytes of a request that is not whole yet
         # what came behind the first line of a request without a body, all of it
         self._known: dict[bytes, dict[str, str]] = {}
@@ -88,7 +89,7 @@ class _Requests:
         A client sends the same headers with every request that has no body: those that were
         read once are known by their bytes, and not read again.
         """
-        if self._unread:
+        if self._unread or self._is_over:
             self._read(data)
             return
         line, _, rest = data.partition(b"\r\n")
@@ -164,7 +165,9 @@ class _Requests:
         method = self._parser.get_method().decode("latin-1")
         target = self._target.decode("latin-1")
         request = Request(method, target, self._headers, bytes(self._body))
-        self.whole.append((request, self._parser.should_keep_alive()))
+        keep = self._parser.should_keep_alive()
+        self._is_over = not keep
+        self.whole.append((request, keep))
         self._unread, self._in_body, self.wants_go_ahead = 0, False, False
 
 

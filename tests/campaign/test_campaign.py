@@ -12,7 +12,7 @@ from benchmarks.campaign.events import EVENTS
 from benchmarks.campaign.plan import plan
 
 SEED = 1
-CASES = 500
+CASES = 300
 PARTS = 20
 VIRTUAL = tuple(event for event in EVENTS if event.sort != "kill")
 

@@ -21,6 +21,7 @@ import pytest
 from pytest_proxmox.clock import SystemClock
 from pytest_proxmox.simulator.server import Server
 from pytest_proxmox.simulator.simulator import Simulator
+from tests.plugin.conftest import FEW_PLUGINS
 
 RELEASED_S = 60.0
 START_S = 120.0  # a dozen interpreters start at once
@@ -118,6 +119,7 @@ def sim(heeding_signals: None) -> Iterator[tuple[Simulator, dict[str, str]]]:
             simulator,
             {
                 **environ,
+                **FEW_PLUGINS,
                 "PATH": os.environ["PATH"],
                 "PROXMOX_TARGET": server.url,
                 "PROXMOX_USER": simulator.credentials.user,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from tests.plugin.conftest import FEW_PLUGINS
 from tests.plugin.hygiene_canaries import APP, COROUTINES, FIXTURES, Canary
 from tests.plugin.hygiene_leak_canaries import LEAKS
 
 CANARIES = (*COROUTINES, *FIXTURES, *LEAKS)
 AT_ONCE = 4
+FEW = {**FEW_PLUGINS, "PYTEST_ADDOPTS": f"{FEW_PLUGINS['PYTEST_ADDOPTS']} -p anyio"}
 
 Judged: TypeAlias = tuple[dict[str, Any], str]  # the reports by node id, and what was printed
 
@@ -96,7 +99,9 @@ def _run(project: Path, options: list[str]) -> Judged:
     for name, text in files.items():
         (project / name).write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=project, env={**os.environ, **FEW}, capture_output=True, text=True, check=False
+    )
     reports = project / "reports.json"
     return (json.loads(reports.read_text()) if reports.exists() else {}), done.stdout + done.stderr
 

@@ -54,6 +54,13 @@ def test_any_requests_are_read_as_byte_by_byte(pieces: list[bytes]) -> None:
     assert _read(pieces) == _read([whole[at : at + 1] for at in range(len(whole))])
 
 
+def test_nothing_is_known_again_after_the_last_request() -> None:
+    ask, last = (
+        b"GET /a HTTP/1.1\r\nhost: a\r\n%b\r\n" % more for more in (b"", b"connection: close\r\n")
+    )
+    assert [told for told, _ in _read([ask, last, ask])][2:] == [400]
+
+
 def test_the_headers_of_the_last_request_are_known_again() -> None:
     requests = _Requests()
     lines = (("GET", "/a"), ("GET", "/b"), ("DELETE", "/c?d=1"))
