@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tests.plugin.conftest import FEW_PLUGINS
-from tests.plugin.hygiene_canaries import APP, COROUTINES, FIXTURES, Canary
+from tests.plugin.hygiene_canaries import APP, COROUTINES, Canary
+from tests.plugin.hygiene_fixture_canaries import FIXTURES
 from tests.plugin.hygiene_leak_canaries import LEAKS
 
 CANARIES = (*COROUTINES, *FIXTURES, *LEAKS)
