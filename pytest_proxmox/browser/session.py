@@ -12,6 +12,7 @@ import pytest
 from pytest_proxmox.browser.attachments import attach
 from pytest_proxmox.browser.evidence import Evidence
 from pytest_proxmox.browser.guard import Guard
+from pytest_proxmox.browser.lives import life_of
 from pytest_proxmox.browser.revival import revive
 
 LOG = logging.getLogger("pytest_proxmox.browser")
@@ -53,7 +54,7 @@ class GuardedRun:
         """Keep what is known of the pages of a test that failed; take secrets out of traces."""
         report = yield
         try:
-            if report.failed and call.when != "teardown" and self.guard.watch.pages:
+            if report.failed and call.when != "teardown" and self._had_pages(item):
                 self._keep(item, report)
             if call.when == "teardown":
                 self._hand_on(report)
@@ -61,6 +62,16 @@ class GuardedRun:
         except Exception:  # noqa: BLE001 - told in the report: an error here would end the run
             report.sections.append(("pages could not be kept", traceback.format_exc()))
         return report
+
+    def _had_pages(self, item: pytest.Item) -> bool:
+        """Whether this test has to do with pages; one of a wider fixture may be open all the time.
+
+        A page that a test opens without pytest-playwright's fixtures is known by its age.
+        """
+        lives = [life_of(page) for page in self.guard.watch.pages]
+        if "playwright" in getattr(item, "fixturenames", ()):
+            return bool(lives)
+        return any(life is not None and life.opened_at >= self._began for life in lives)
 
     def _keep(self, item: pytest.Item, report: pytest.TestReport) -> None:
         request: pytest.FixtureRequest = item._request  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from pytest_proxmox.browser.diagnosis import death_of
 from pytest_proxmox.browser.lives import PageLife, give_life, life_of
 from pytest_proxmox.browser.redaction import Redactor
 from pytest_proxmox.clock import Clock
@@ -26,8 +27,8 @@ class PageWatch:
         self.crashed: list[Any] = []
 
     def forget(self) -> None:
-        """Let go of pages that are closed; those of wider fixtures stay."""
-        self.pages[:] = [page for page in self.pages if not page.is_closed()]
+        """Let go of pages that are closed or lost; those of wider fixtures stay."""
+        self.pages[:] = [page for page in self.pages if death_of(page) is None]
         self.crashed[:] = [page for page in self.crashed if not page.is_closed()]
 
     def watch(self, opened: Any) -> Any:

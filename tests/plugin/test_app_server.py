@@ -52,6 +52,19 @@ def test_failed_test_shows_the_apps_log_of_this_test(project: Project) -> None:
     result.stdout.no_fnmatch_line("*asked for /first*")
 
 
+def test_failed_test_without_the_app_shows_nothing_of_it(project: Project) -> None:
+    _shop(project)
+    project.write(
+        "test_it.py",
+        "import urllib.request\n"
+        "def test_before(base_url): urllib.request.urlopen(base_url + '/first', timeout=10)\n"
+        "def test_it(): assert False\n",
+    )
+    result = project.run_apart()
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.no_fnmatch_line("*app server*")
+
+
 def test_app_that_cannot_start_fails_its_tests_with_its_log(project: Project) -> None:
     _shop(project)
     project.write("shop.py", "raise SystemExit('no configuration')\n")

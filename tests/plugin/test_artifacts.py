@@ -115,6 +115,33 @@ def test_each_attempt_keeps_its_own_and_no_secret(demo: Project) -> None:
     result.stdout.fnmatch_lines(["*ok *API healthy*"])
 
 
+OPEN_ALL_THE_TIME = """
+import pytest
+
+@pytest.fixture(scope="session")
+def board(browser):
+    return browser.new_page()
+
+def test_with_it(board):
+    board.goto("about:blank")
+    assert False
+
+def test_without_it():
+    assert False
+
+def test_that_opens_one(request):
+    request.getfixturevalue("page").goto("about:blank")
+    assert False
+"""
+
+
+def test_only_tests_with_pages_keep_any(project: Project) -> None:
+    project.write("test_it.py", OPEN_ALL_THE_TIME)
+    project.run_browser().assert_outcomes(failed=3)
+    kept = sorted(path.name for path in (project.path / "test-results").iterdir())
+    assert kept == ["test-it-py-test-that-opens-one", "test-it-py-test-with-it-chromium"]
+
+
 def test_fixture_without_its_extra_says_what_to_install(project: Project) -> None:
     project.write("test_it.py", "def test_it(authenticated_page): pass\n")
     result = project.run_apart()
