@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+# Playwright's own headless browser is such a shell too: without a window it is much faster.
+_SHELLS = ("chromium-headless-shell", "chrome-headless-shell")
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _QUIET = (
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -18,9 +20,13 @@ _MISSING = "Executable doesn't exist"
 HINT = "Run: playwright install chromium (or, on Debian: apt install chromium)"
 
 
-def system_chromium() -> str | None:
-    """Return the path of a Chromium or Chrome that the system has, None where it has none."""
-    return next((path for name in _NAMES if (path := shutil.which(name))), None)
+def system_chromium(*, headless: bool = False) -> str | None:
+    """Return the path of a Chromium or Chrome that the system has, None where it has none.
+
+    ``headless``: it need not be able to show a window.
+    """
+    names = (*_SHELLS, *_NAMES) if headless else _NAMES
+    return next((path for name in names if (path := shutil.which(name))), None)
 
 
 def is_missing(error: BaseException) -> bool:
@@ -30,7 +36,8 @@ def is_missing(error: BaseException) -> bool:
 
 def instead(given: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return launch arguments for the system's Chromium; None where it cannot stand in."""
-    path = system_chromium()
+    is_seen = os.environ.get("PWDEBUG") or not given.get("headless", True)
+    path = system_chromium(headless=not is_seen)
     if path is None or "executable_path" in given or "channel" in given:
         return None
     sandboxed = sys.platform != "linux" or os.geteuid() != 0  # Chromium refuses root a sandbox

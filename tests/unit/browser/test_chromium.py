@@ -26,6 +26,31 @@ def test_system_chromium_is_launched_with_what_was_given(installed: str) -> None
     assert arguments["args"][0] == "--lang=de"
 
 
+@pytest.mark.parametrize(
+    ("given", "debug", "taken"),
+    [
+        ({}, "", "chromium-headless-shell"),
+        ({"headless": True}, "", "chromium-headless-shell"),
+        ({"headless": False}, "", "chromium"),
+        ({}, "1", "chromium"),
+    ],
+    ids=["by default", "headless", "headed", "Playwright's inspector"],
+)
+def test_shell_is_launched_where_nobody_wants_to_see_a_window(
+    installed: str,
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, bool],
+    debug: str,
+    taken: str,
+) -> None:
+    shell = Path(installed).with_name("chromium-headless-shell")
+    shell.touch(mode=0o755)
+    monkeypatch.setenv("PWDEBUG", debug)
+    arguments = chromium.instead(given)
+    assert arguments is not None
+    assert Path(arguments["executable_path"]).name == taken
+
+
 @pytest.mark.parametrize("given", [{"channel": "chrome"}, {"executable_path": "/opt/x"}], ids=str)
 def test_chosen_browser_is_never_replaced(installed: str, given: dict[str, str]) -> None:
     assert installed
