@@ -61,7 +61,12 @@ def serving(folder: Path, *options: str, world: str = "single") -> Iterator[Serv
 
 def _client(ready: dict[str, str]) -> Any:
     host, port = ready["url"].removeprefix("https://").split(":")
-    login = {"user": ready["user"], "password": ready["password"]}
+    # a token, because a ticket ends after two hours, which a fast clock makes two minutes
+    login = {
+        "user": ready["user"],
+        "token_name": ready["token_id"].partition("!")[2],
+        "token_value": ready["token_secret"],
+    }
     return ProxmoxAPI(host, port=port, verify_ssl=ready["ca_file"], timeout=30, **login)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from unittest import mock
 
 import psycopg
@@ -168,10 +169,9 @@ def test_clock_of_another_machine_is_reckoned_with(
 @pytest.fixture(scope="module")
 def undated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The isolated application on a server that does not date its commits."""
-    with (
-        mock.patch.object(postgresql, "choose", Snapshots),
-        world("postgresql", tmp_path_factory.mktemp("undated")) as made,
-    ):
+    with ExitStack() as stack:
+        with mock.patch.object(postgresql, "choose", Snapshots):
+            made = stack.enter_context(world("postgresql", tmp_path_factory.mktemp("undated")))
         yield made
 
 

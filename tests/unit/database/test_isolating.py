@@ -374,9 +374,9 @@ def server() -> Iterator[TemporaryPostgres]:
 
 
 def databases(server: TemporaryPostgres) -> set[str]:
-    """What there is on the server, its own aside."""
+    """What there is of this name on the server; other tests have theirs there."""
     with _connect(server) as connection:
-        rows = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE '%test%'")
+        rows = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'my%test%'")
         return {str(name) for (name,) in rows}
 
 

@@ -87,6 +87,13 @@ def wire(bare: Wire) -> Wire:
 A, B = FakeOwner(), FakeOwner()
 
 
+@pytest.fixture(autouse=True)
+def nobody_is_stale() -> None:
+    """The two owners are every test's, as they are when they are made."""
+    for owner in (A, B):
+        owner.front, owner.stale = False, ""
+
+
 def write(wire: Wire, owner: FakeOwner) -> Entry:
     """Begin a transaction and write in it."""
     entry = wire.open(owner)

@@ -121,7 +121,7 @@ def test_a_world_file_may_name_its_schema() -> None:
 # --- states ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def lived() -> Simulator:
     """A simulator with guests of both kinds, a snapshot, tasks and a running one."""
     sim = Simulator(World.load(FILES[1]))
