@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from proxmoxer import ProxmoxAPI
 
+from pytest_proxmox.fixtures.embedded import EmbeddedProxmox
 from pytest_proxmox.simulator.faults import Faults
 from src_app.services.manager import Manager
 from tests.app.conftest import VMIDS, Caller
@@ -53,6 +54,21 @@ def test_app_without_a_container_is_not_started(owner: Caller, manager: Manager)
     operation = owner.done(owner.post(f"{path}/actions", action="start"), "rolled_back")
     assert f"app {app['id']} has no container. Delete it and deploy it anew." in operation["error"]
     assert owner.get(path)["status"] == "stopped"
+
+
+def test_container_that_somebody_else_made_in_its_place_is_kept(
+    owner: Caller, proxmox: ProxmoxAPI, proxmox_simulator: EmbeddedProxmox
+) -> None:
+    app = owner.deploy()
+    node = proxmox.nodes(app["node"])
+    guest = node.lxc(app["vmid"])
+    node.tasks(guest.delete(force=1)).status.get()  # it ends when it is looked at
+    proxmox_simulator.plant(vmid=app["vmid"], type="lxc", node=app["node"], name="theirs")
+    operation = owner.done(owner.call("DELETE", f"/apps/{app['id']}"), "failed")
+    assert f"{app['vmid']}" in operation["error"]
+    assert owner.get(f"/apps/{app['id']}")["status"] == "error"
+    assert guest.config.get()["hostname"] == "theirs"
+    guest.delete()
 
 
 def test_error_is_shown_also_where_the_status_cannot_be_learnt(
