@@ -130,7 +130,7 @@ class Guard:
 
         if inspect.iscoroutinefunction(method):
 
-            async def guarded_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+            async def guarded_async(self: Any, *args: Any, **kwargs: Any) -> Any:  # disguised
                 __tracebackhide__ = True
                 note((now(), self, method, args))
                 if crashed:
@@ -145,7 +145,7 @@ class Guard:
 
             return guarded_async
 
-        def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:  # disguised
             __tracebackhide__ = True
             note((now(), self, method, args))
             if crashed:
@@ -190,14 +190,14 @@ class Guard:
 
         if inspect.iscoroutinefunction(method):
 
-            async def close_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+            async def close_async(self: Any, *args: Any, **kwargs: Any) -> Any:  # disguised
                 remember(self)
                 with gone():
                     return await method(self, *args, **kwargs)
 
             return close_async
 
-        def close(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def close(self: Any, *args: Any, **kwargs: Any) -> Any:  # disguised
             remember(self)
             if is_cut_off(self):
                 return None
@@ -211,7 +211,7 @@ class Guard:
 
         if inspect.iscoroutinefunction(method):
 
-            async def open_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+            async def open_async(self: Any, *args: Any, **kwargs: Any) -> Any:  # disguised
                 try:
                     return watch(await method(self, *args, **kwargs))
                 except gone as exc:
@@ -219,7 +219,7 @@ class Guard:
 
             return open_async
 
-        def open_(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def open_(self: Any, *args: Any, **kwargs: Any) -> Any:  # disguised
             try:
                 return watch(method(self, *args, **kwargs))
             except gone as exc:
@@ -241,7 +241,7 @@ class Guard:
         """
         noted = self.watch.dialog_opened
 
-        def listen(self: Any, event: Any, f: Any) -> None:
+        def listen(self: Any, event: Any, f: Any) -> None:  # disguised
             if event == "dialog":
                 method(self, event, noted)
             method(self, event, f)
@@ -254,7 +254,7 @@ class Guard:
 
         if inspect.iscoroutinefunction(method):
 
-            async def stop_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+            async def stop_async(self: Any, *args: Any, **kwargs: Any) -> Any:  # disguised
                 try:
                     return await method(self, *args, **kwargs)
                 except gone as exc:
@@ -262,7 +262,7 @@ class Guard:
 
             return stop_async
 
-        def stop(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def stop(self: Any, *args: Any, **kwargs: Any) -> Any:  # disguised
             if is_cut_off(self):
                 write_lost_trace("Playwright's own process ended", *args, **kwargs)
                 return None
@@ -277,7 +277,7 @@ class Guard:
         """``with page.expect_…``: the wait ends in the block's exit, or in its value."""
         errors, failed = self._errors, self._failed
 
-        def expecting(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def expecting(self: Any, *args: Any, **kwargs: Any) -> Any:  # disguised
             return Expectation(method(self, *args, **kwargs), self, title, errors, failed)
 
         return expecting
@@ -341,7 +341,10 @@ def _acts(method: Callable[..., Any]) -> bool:
 
 
 def _disguised(wrapper: Any, method: Callable[..., Any]) -> Any:
-    """The wrapper with the method's name and file: traces show the test's line above it."""
+    """The wrapper with the method's name and file: traces show the test's line above it.
+
+    So coverage, too, takes it for Playwright's; "disguised" tells it not to expect it here.
+    """
     code = method.__code__
     wrapper.__code__ = wrapper.__code__.replace(
         co_filename=code.co_filename, co_name=code.co_name, co_firstlineno=code.co_firstlineno

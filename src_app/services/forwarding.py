@@ -39,6 +39,7 @@ class Forwarder:
     def __init__(self, host: str | None = None) -> None:
         self._host = host
         self._servers: dict[int, tuple[Target, asyncio.Server]] = {}
+        self._carried: set[asyncio.Task[None]] = set()
 
     async def follow(self, wanted: Mapping[int, Target]) -> None:
         """Listen on these ports and on no others; one that is taken is logged."""
@@ -51,8 +52,10 @@ class Forwarder:
                 await self._open(port, target)
 
     async def _open(self, port: int, target: Target) -> None:
-        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await _carry(reader, writer, target)
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.create_task(_carry(reader, writer, target))
+            self._carried.add(task)
+            task.add_done_callback(self._carried.discard)
 
         try:
             server = await asyncio.start_server(accept, self._host, port)
@@ -62,28 +65,32 @@ class Forwarder:
         self._servers[port] = (target, server)
 
     async def close(self) -> None:
-        """Listen no more."""
+        """Listen no more, and end the connections that are carried."""
         for _, server in self._servers.values():
             server.close()
         self._servers.clear()
+        carried = list(self._carried)
+        for task in carried:
+            task.cancel()
+        await asyncio.gather(*carried, return_exceptions=True)
 
 
 async def _carry(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: Target
 ) -> None:
-    """Carry bytes both ways until one side closes."""
-    try:
-        inner_reader, inner_writer = await asyncio.open_connection(target.address, target.port)
-    except OSError:
-        writer.close()
-        return
-    try:
-        await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
-    finally:
-        for side in (writer, inner_writer):
-            side.close()
-            with contextlib.suppress(OSError):  # the other end may have gone first
-                await side.wait_closed()
+    """Carry bytes both ways until both sides have said all."""
+    with contextlib.closing(writer):
+        try:
+            inner_reader, inner_writer = await asyncio.open_connection(target.address, target.port)
+        except OSError:
+            return
+        try:
+            await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+        finally:
+            for side in (writer, inner_writer):
+                side.close()
+                with contextlib.suppress(OSError):  # the other end may have gone first
+                    await side.wait_closed()
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

@@ -15,6 +15,7 @@ from pytest_proxmox.fixtures.embedded import EmbeddedProxmox
 from pytest_proxmox.simulator.faults import Faults
 from src_app.configuration import Configuration
 from src_app.db.models import now
+from src_app.db.repositories import RepositoryFactory
 from src_app.proxmox.errors import ProxmoxError
 from src_app.services.manager import Manager
 from src_app.web.application import create_app
@@ -49,6 +50,36 @@ def test_adopted_container_is_managed_and_left_as_it_is(
 def test_adoption_of_nothing_is_refused(admin: Caller) -> None:
     answer = admin.expect(409, "/apps/adopt", vmid=123456)
     assert "not there" in answer["detail"]
+
+
+def test_port_of_an_adopted_app_is_found_where_it_answers(
+    admin: Caller, manager: Manager, proxmox_simulator: EmbeddedProxmox
+) -> None:
+    made = admin.deploy()  # it listens on 8080, and nothing does on 80
+
+    def forget(db: RepositoryFactory) -> None:
+        db.apps.delete(made["id"])
+        db.claims.delete(made["vmid"])
+
+    manager.store.run(forget)
+    proxmox_simulator.clock.advance(60)
+    admin.done(admin.post("/apps/adopt", vmid=made["vmid"], hostname="found"))
+    app = admin.get("/apps/custom-found")
+    assert (app["address"], app["port"]) == (made["address"], made["port"])
+
+
+def test_adoption_that_fails_leaves_the_container_and_no_app(
+    admin: Caller, proxmox_sandbox: Any, proxmox_faults: Faults, proxmox_simulator: EmbeddedProxmox
+) -> None:
+    guest = proxmox_sandbox.lxc()
+    proxmox_simulator.clock.advance(60)
+    answer = admin.expect(422, "/apps/adopt", vmid=int(guest.vmid), hostname="not a name")
+    assert "give another hostname" in answer["detail"]
+    proxmox_faults.add(effect="error", text="disk on fire", method="GET", path="**/config")
+    operation = admin.done(admin.post("/apps/adopt", vmid=int(guest.vmid)), "rolled_back")
+    assert "disk on fire" in operation["error"]
+    assert admin.get("/apps")["total"] == 0
+    assert guest.status() == "stopped"
 
 
 def test_ghosts_are_named_by_a_dry_run_and_then_removed(

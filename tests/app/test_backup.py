@@ -103,6 +103,32 @@ def test_failed_restore_in_place_leaves_the_app_as_it_was(
     assert owner.get(f"/backups/{backup['id']}")["status"] == "available"
 
 
+def test_failed_restore_of_a_stopped_app_does_not_start_it(
+    owner: Caller, app: dict[str, Any], proxmox_faults: Faults
+) -> None:
+    backup = back_up(owner, app)
+    owner.done(owner.post(f"/apps/{app['id']}/actions", action="stop"))
+    proxmox_faults.add(effect="task-error", task="vzrestore", text="archive is damaged")
+    owner.done(owner.post(f"/backups/{backup['id']}/restore", overwrite=True), "rolled_back")
+    after = owner.get(f"/apps/{app['id']}")
+    assert (after["status"], after["vmid"]) == ("stopped", app["vmid"])
+    assert "archive is damaged" in after["status_text"]
+
+
+def test_former_container_that_stays_behind_is_told(
+    owner: Caller, app: dict[str, Any], proxmox_faults: Faults
+) -> None:
+    backup = back_up(owner, app)
+    proxmox_faults.add(effect="task-warnings", task="vzdestroy", times=1)
+    owner.done(owner.post(f"/backups/{backup['id']}/restore", overwrite=True), "failed")
+    after = owner.get(f"/apps/{app['id']}")
+    assert after["status"] == "running"
+    assert after["vmid"] != app["vmid"]
+    assert after["status_text"].startswith("Restored; the former container is left behind: ")
+    assert owner.get(f"/backups/{backup['id']}")["status"] == "available"
+    assert fetch(after, "/data/file.bin") == PAYLOAD
+
+
 def test_restore_to_another_hostname_makes_a_second_app(owner: Caller, app: dict[str, Any]) -> None:
     backup = back_up(owner, app)
     owner.done(owner.post(f"/backups/{backup['id']}/restore", hostname="second"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -152,7 +153,8 @@ def script(
 ) -> tuple[int, str]:
     """Return exit code and output of the console as a process of its own."""
     command = [sys.executable, "-m", "src_app.console", *arguments]
-    environ = {**environment, "PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(root)}
+    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    environ = {**environment, **measured, "PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(root)}
     done = subprocess.run(
         command, input=text, capture_output=True, text=True, cwd=root, env=environ, check=False
     )

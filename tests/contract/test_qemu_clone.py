@@ -7,6 +7,7 @@ import pytest
 from .client import Client
 from .machine_room import DISK, QEMU, VM, config, create, login, power, status, volumes
 
+LOCKED = "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout"
 BASE = "local:100/base-100-disk-0.qcow2"
 
 
@@ -100,6 +101,36 @@ def test_while_it_is_made_the_clone_is_locked_and_its_source_is_not(pve: Client)
     assert "lock" not in config(pve, 100)
     assert pve.finish(said) == "OK"
     assert "lock" not in config(pve, 101)
+
+
+@pytest.fixture
+def long(pve: Client) -> Client:
+    """The same while VM 100, with a disk that takes minutes to copy, is being cloned."""
+    pve.put(VM + "/config", scsi1="thin:0,import-from=local:import/debian.qcow2")
+    assert pve.post(VM + "/clone", newid=101, bwlimit=1024).status == 200
+    return pve
+
+
+def test_a_change_of_the_source_waits_for_a_short_clone(pve: Client) -> None:
+    said = pve.post(VM + "/clone", newid=101)
+    assert pve.put(VM + "/config", memory=128).status == 200
+    listed = pve.get("/nodes/pve/tasks", typefilter="qmclone").data
+    assert [(row["upid"], row["status"]) for row in listed] == [(said.data, "OK")]
+    assert (config(pve)["memory"], config(pve, 101)["memory"]) == ("128", "64")
+
+
+def test_a_change_of_the_source_does_not_wait_for_a_long_clone(long: Client) -> None:
+    assert long.put(VM + "/config", memory=128).refusal == (500, LOCKED)
+    assert long.finish(long.post(VM + "/config", memory=128)) == LOCKED
+    assert power(long, "start") == LOCKED
+    assert (config(long)["memory"], status(long)["status"]) == ("64", "stopped")
+
+
+def test_a_start_of_the_source_waits_for_a_short_clone(pve: Client) -> None:
+    copying = pve.post(VM + "/clone", newid=101)
+    assert power(pve, "start") == "OK"
+    assert pve.finish(copying) == "OK"
+    assert (status(pve)["status"], status(pve, 101)["status"]) == ("running", "stopped")
 
 
 def test_a_source_is_not_destroyed_under_its_clone(pve: Client) -> None:

@@ -98,8 +98,11 @@ def running(
         yield Running(process, json.loads(ready.read_text()))
     finally:
         if process.poll() is None:
-            process.kill()
-            process.communicate()
+            process.terminate()  # it cleans up, and can be measured
+            try:
+                process.communicate(timeout=START_S)
+            finally:
+                process.kill()
 
 
 @pytest.fixture
@@ -140,14 +143,18 @@ def test_control_plane_has_faults_calls_and_clean_up(running: Running, server: S
     running.make()
     fault = {"effect": "error", "path": "/version", "error": "broken-pipe", "times": 1}
     running.control("POST", "/faults", **fault)
+    assert [rule["path"] for rule in running.control("GET", "/faults")] == ["/version"]
     with pytest.raises(ResourceException, match="596"):
         running.api().version.get()
     assert any(one["path"] == "/version" for one in running.control("GET", "/calls"))
     assert running.control("DELETE", "/faults") == {}
+    assert running.control("GET", "/faults") == []
     assert running.control("POST", "/release") == {"leftovers": []}
     assert vmids(server) == {THEIRS}
     with pytest.raises(requests.HTTPError, match="400"):
         running.control("POST", "/faults", effect="slow-task")
+    with pytest.raises(requests.HTTPError, match="404"):
+        running.control("PUT", "/faults")
     running.ready["control_token"] = "wrong"
     with pytest.raises(requests.HTTPError, match="401"):
         running.control("GET", "/calls")
