@@ -20,6 +20,10 @@ from pytest_proxmox.hygiene.settings import Level
 from pytest_proxmox.hygiene.watch import Makers, Watch
 from pytest_proxmox.marks import Bearers
 
+# pytest-asyncio's fixtures, each of which gives an asyncio.Runner
+_RUNNERS = frozenset(
+    f"_{scope}_scoped_runner" for scope in ("function", "class", "module", "package", "session")
+)
 _RECHECK_S = 0.05  # another thread may stand between making a coroutine and awaiting it
 
 
@@ -138,7 +142,7 @@ class Judge:
         trial = self._trial
         if trial is None:
             return (yield)
-        is_runner = fixturedef.argname.endswith("_scoped_runner")  # pytest-asyncio's
+        is_runner = fixturedef.argname in _RUNNERS
         if fixturedef.scope == "function":
             if not is_runner:
                 self._has_fixtures(trial)

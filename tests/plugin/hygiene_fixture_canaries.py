@@ -263,4 +263,16 @@ FIXTURES = [
         """,
         "teardown",
     ),
+    Canary(
+        "fixture_named_like_a_runner",
+        """
+        @pytest.fixture
+        def my_scoped_runner(): return "no loop of mine"
+
+        @pytest.mark.asyncio
+        async def test_it(my_scoped_runner):
+            await fetch()
+        """,
+        "passed",
+    ),
 ]
