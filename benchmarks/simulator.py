@@ -94,8 +94,7 @@ def against_fakepve(stack: ExitStack) -> list[Row]:
     """Return the rows of container life, start-up and memory."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     mine, theirs = stack.enter_context(peers.ours()), stack.enter_context(peers.fakepve(folder))
-    sim = Simulator(World.preset("single"))
-    local = in_process(sim, stack)
+    local = in_process(Simulator(World.preset("single")), stack)
     here: Place = (client(mine), mine.node, mine.storage, mine.template)
     there: Place = (client(theirs), theirs.node, theirs.storage, theirs.template)
     inside: Place = (local, mine.node, mine.storage, mine.template)
