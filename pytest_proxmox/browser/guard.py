@@ -337,7 +337,8 @@ class _Gone:
 
 def _acts(method: Callable[..., Any]) -> bool:
     """Whether a method talks to the browser: others cannot fail because a page is gone."""
-    return inspect.iscoroutinefunction(method) or "_sync" in method.__code__.co_names
+    own = inspect.unwrap(method)  # Playwright's, also below the guard of a run around this one
+    return inspect.iscoroutinefunction(own) or "_sync" in own.__code__.co_names
 
 
 def _disguised(wrapper: Any, method: Callable[..., Any]) -> Any:

@@ -102,3 +102,21 @@ def test_methods_are_wrapped_once_and_given_back(page: type) -> None:
     finally:
         guard.uninstall()
     assert (guard.is_installed, methods()) == (False, before)
+
+
+@pytest.mark.parametrize("page", [sync_api.Page, async_api.Page], ids=["sync", "async"])
+def test_guard_within_a_guard_wraps_the_same_methods(page: type) -> None:
+    def methods() -> set[Any]:
+        return {getattr(page, name) for name in ("goto", "close", "expect_popup", "on")}
+
+    outer, inner = Guard(), Guard()
+    outer.install()
+    try:
+        around = methods()
+        inner.install()
+        assert not methods() & around
+        inner.uninstall()
+        assert methods() == around
+    finally:
+        inner.uninstall()
+        outer.uninstall()
