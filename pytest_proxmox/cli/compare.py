@@ -6,7 +6,7 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -54,9 +54,10 @@ def run(args: argparse.Namespace) -> int:
         differences: list[Difference] = []
         left: list[str] = []
         try:
-            with _stoppable():
+            with stoppable() as stop_if_asked:
                 for script in opened.possible(scripts):
                     differences += opened.differences(script)
+                    stop_if_asked()
         finally:
             left += [str(leftover) for leftover in opened.sandbox.sweep_run()]
             for one in left:  # also where the comparison itself does not end well
@@ -78,15 +79,23 @@ def _chosen(names: list[str]) -> list[Script]:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGTERM and SIGHUP end what is inside like Ctrl-C does; what follows cleans up."""
-    from pytest_proxmox.sandbox.signals import SignalNet
+def stoppable() -> Iterator[Callable[[], None]]:
+    """SIGTERM and SIGHUP end what is inside like Ctrl-C does; what follows cleans up.
+
+    Yields a function that ends it where that was asked for and did not happen: Python drops an
+    exception that a signal raises in an object's finaliser.
+    """
+    from pytest_proxmox.sandbox.signals import NAMES, SignalNet
 
     def stop(number: signal.Signals) -> None:
         raise KeyboardInterrupt(number.name)
 
-    with SignalNet(stop):
-        yield
+    def stop_if_asked() -> None:
+        if net.caught is not None:
+            stop(net.caught)
+
+    with SignalNet(stop, names=(*NAMES, "SIGINT")) as net:
+        yield stop_if_asked
 
 
 class _Comparing:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -17,25 +17,27 @@ Stop = Callable[[signal.Signals], object]
 """Called in the main thread at the first signal; it raises what ends the run."""
 
 NAMES = ("SIGTERM", "SIGHUP", "SIGBREAK")  # SIGINT is Python's own KeyboardInterrupt
+_PYTHONS_OWN = (signal.SIG_DFL, signal.default_int_handler)
 
 
 class SignalNet:
-    """While it lasts, SIGTERM and SIGHUP call ``stop``; a context manager.
+    """While it lasts, the signals of ``names`` call ``stop``; a context manager.
 
     Only the main thread may set handlers: elsewhere it does nothing. A handler that somebody
     else has set, or an ignored signal (``nohup``), is left as it is.
     """
 
-    def __init__(self, stop: Stop) -> None:
+    def __init__(self, stop: Stop, *, names: Sequence[str] = NAMES) -> None:
         self._stop = stop
+        self._names = names
         self._before: dict[signal.Signals, Any] = {}
         self.caught: signal.Signals | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for name in NAMES:
+            for name in self._names:
                 number = getattr(signal.Signals, name, None)
-                if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                if number is not None and signal.getsignal(number) in _PYTHONS_OWN:
                     self._before[number] = signal.signal(number, self._catch)
         return self
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pytest_proxmox.cli.compare import stoppable
 from pytest_proxmox.cli.contract import SCRIPTS
 from pytest_proxmox.cli.main import BAD_INPUT, main
 from pytest_proxmox.clock import SystemClock
@@ -140,6 +141,23 @@ def test_without_a_proxmox_it_says_what_to_set(
     monkeypatch.delenv("PROXMOX_HOST", raising=False)
     assert main(["compare"]) == BAD_INPUT
     assert "no Proxmox is named. Set PROXMOX_HOST" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("heeding_signals")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_in_a_finaliser_is_not_lost(number: signal.Signals) -> None:
+    class Held:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    with stoppable() as stop_if_asked:
+        stop_if_asked()
+        held = Held()
+        del held  # what is raised there, Python drops
+        with pytest.raises(KeyboardInterrupt, match=number.name):
+            stop_if_asked()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.usefixtures("heeding_signals")
