@@ -17,7 +17,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 # Plugins of pytest that import much for a few tests of ours, or shuffle the tests of a run.
-WITHOUT_MANY = "-p no:schemathesis -p no:faker -p no:randomly"
+WITHOUT_MANY = " ".join(
+    f"-p no:{name}"
+    for name in (
+        "schemathesis", "faker", "randomly", "hypothesispytest", "allure_pytest", "playwright",
+    )
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -62,11 +62,11 @@ class Project:
 
     def run_apart(self, *args: str) -> pytest.RunResult:
         """Run pytest in a process of its own, without the plugins that import much."""
-        return self.run_browser(*WITHOUT_BROWSER, *args)
+        return self.pytester.runpytest_subprocess(*ALONE, *args)
 
     def run_browser(self, *args: str) -> pytest.RunResult:
         """Run pytest in a process of its own, with pytest-playwright where it is installed."""
-        return self.pytester.runpytest_subprocess(*ALONE, *args)
+        return self.pytester.runpytest_subprocess(*ALONE, "-p", "playwright", *args)
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def vmids(sim: Simulator) -> list[int]:
 
 @pytest.mark.parametrize("tests", [TESTS, CALLING], ids=["fixture", "by a call"])
 def test_failed_tests_guest_stays_and_is_freed_by_the_command_that_is_told(
-    shared: Project, sim: Simulator, tests: str
+    shared: Project, sim: Simulator, monkeypatch: pytest.MonkeyPatch, tests: str
 ) -> None:
     shared.write("test_it.py", tests)
     result = shared.run("--proxmox-keep=failed=10m")
@@ -67,8 +67,11 @@ def test_failed_tests_guest_stays_and_is_freed_by_the_command_that_is_told(
     assert result.stdout.str().count("sweep --kept") == 1
     assert main(["sweep"]) == 0
     assert vmids(sim) == [vmid]
+    waited: list[float] = []  # for the requests of an app that may still be running
+    monkeypatch.setattr(SystemClock, "sleep", lambda self, seconds: waited.append(seconds))
     assert main(["sweep", "--kept", str(vmid)]) == 0
     assert vmids(sim) == []
+    assert (max(waited, default=0) > 14) is (tests is CALLING)
 
 
 def test_next_run_works_beside_it_and_takes_it_when_its_time_is_over(
