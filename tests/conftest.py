@@ -35,6 +35,13 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """pytest's own, which forgets PYTEST_ADDOPTS, with the same for the runs that it starts."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_MANY)
+    return pytester
+
+
+@pytest.fixture
 def heeding_signals() -> Iterator[None]:
     """Let what a test starts end by its signals, also behind a shell's ``&`` and ``nohup``.
 

@@ -86,6 +86,7 @@ def _texts(folder: Path) -> dict[str, str]:
 def test_each_attempt_keeps_its_own_and_no_secret(demo: Project) -> None:
     demo.write("test_it.py", FLAKY)
     result = demo.run_browser(
+        "-p", "allure_pytest",
         "--rerun-new", "--tracing=retain-on-failure", "--alluredir=allure", "--auth-debug",
         "--proxmox-report=out",
     )  # fmt: skip
