@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def test_that_needs_one_guest(lxc):
 
 
 def test_a_container_is_made_started_and_cloned(
-    lxc: Any, proxmox_target: Any, proxmox: Any, story: Story
+    lxc: Any, proxmox_target: Any, vmids_now: Callable[[], list[int]], story: Story
 ) -> None:
     story.title(f"A test asks for a container: Proxmox VE {proxmox_target.version}, embedded")
     story.step("made and started", f"container {lxc.vmid} on node {lxc.node}")
@@ -50,17 +51,15 @@ def test_a_container_is_made_started_and_cloned(
     story.step("cloned and started", f'container {clone.vmid}, "{clone.config()["hostname"]}"')
     assert clone.status() == "running"
 
-    guests = sorted(guest["vmid"] for guest in proxmox.cluster.resources.get(type="vm"))
-    story.step("on Proxmox now", guests)
-    assert guests == sorted([lxc.vmid, clone.vmid])
+    story.step("on Proxmox now", vmids_now())
+    assert vmids_now() == sorted([lxc.vmid, clone.vmid])
     story.end()
 
 
-def test_nothing_of_it_is_left(proxmox: Any, story: Story) -> None:
+def test_nothing_of_it_is_left(vmids_now: Callable[[], list[int]], story: Story) -> None:
     story.title("The next test looks round: the fixture has destroyed both")
-    guests = proxmox.cluster.resources.get(type="vm")
-    story.step("on Proxmox now", guests or "no guest")
-    assert guests == []
+    story.step("on Proxmox now", vmids_now() or "no guest")
+    assert vmids_now() == []
     story.end()
 
 
@@ -82,11 +81,10 @@ async def test_what_the_app_forgets_is_taken_away(
     story.end()
 
 
-def test_that_one_is_gone_too(proxmox: Any, story: Story) -> None:
+def test_that_one_is_gone_too(vmids_now: Callable[[], list[int]], story: Story) -> None:
     story.title("The next test looks round: the lease was enough to find and destroy it")
-    guests = proxmox.cluster.resources.get(type="vm")
-    story.step("on Proxmox now", guests or "no guest")
-    assert guests == []
+    story.step("on Proxmox now", vmids_now() or "no guest")
+    assert vmids_now() == []
     story.end()
 
 

@@ -42,6 +42,7 @@ def store(
 ) -> Iterator[Store]:
     """A database, synced with a Proxmox that has a VM and a container."""
     before = proxmox_simulator.snapshot()
+    proxmox_simulator.reset()  # other tests' warm containers stay until the run ends
     for vmid, guest in GUESTS.items():
         proxmox_simulator.plant(vmid=vmid, **guest)
     wanted = ("host", "user", "password", "verify_ssl", "port")

@@ -37,8 +37,9 @@ def empty_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def cluster(proxmox_simulator: EmbeddedProxmox) -> Iterator[EmbeddedProxmox]:
-    """The embedded Proxmox, put back after the test, whatever guests were made."""
+    """The embedded Proxmox as new, put back after the test, whatever guests were made."""
     before = proxmox_simulator.snapshot()
+    proxmox_simulator.reset()  # other tests' warm containers stay until the run ends
     yield proxmox_simulator
     proxmox_simulator.restore(before)
 
