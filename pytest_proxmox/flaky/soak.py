@@ -106,8 +106,8 @@ class Soak:
         if not count:
             return "No run was finished: nothing is proven."
         lines = [
-            f"{count} runs, {bad} failed: with 95 % confidence a run fails in at most "
-            f"{self.bound():.1%}"
+            f"{count} {'run' if count == 1 else 'runs'}, {bad} failed: with 95 % confidence a run "
+            f"fails in at most {self.bound():.1%}"
             + (f" (rule of three: 3/{count} = {3 / count:.1%})" if not bad else "")
         ]
         by_test: dict[str, list[Repetition]] = {}

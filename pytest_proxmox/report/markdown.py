@@ -233,7 +233,7 @@ def _about(figures: Figures) -> str:
     return (
         f"Project `{figures.project}`, run `{run.uuid[:8]}` of {_moment(run.started)}, commit "
         f"`{run.commit[:10] or 'unknown'}`, branch `{run.branch or 'unknown'}` ({told}). "
-        f"{len(figures.runs)} runs are on record."
+        f"{'1 run is' if len(figures.runs) == 1 else f'{len(figures.runs)} runs are'} on record."
     )
 
 

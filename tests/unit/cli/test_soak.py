@@ -55,7 +55,7 @@ def test_ctrl_c_keeps_what_was_done_for_resume(
         patched.setattr(PytestRunner, "run", interrupted)
         assert main(["soak", "-n", "2", "--quiet", "--", suite.name]) == INTERRUPTED
     out, err = capsys.readouterr()
-    assert out.startswith("1 runs, 0 failed")
+    assert out.startswith("1 run, 0 failed")
     assert "Go on with: pytest-proxmox soak --resume" in err
     assert main(["soak", "-n", "2", "--quiet", "--resume"]) == 0
     assert capsys.readouterr().out.startswith("2 runs, 0 failed")
