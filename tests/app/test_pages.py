@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,13 +38,30 @@ def test_pages_load_nothing_from_elsewhere() -> None:
 
 
 def test_each_module_finds_what_it_imports() -> None:
-    imports = [
-        (path, path.parent / name)
-        for path in UI.rglob("*.js")
-        for name in re.findall(r'from\s*"(\.[^"]+)"', path.read_text("utf-8"))
-    ]
+    imports = [(path, name) for path in UI.rglob("*.js") for name in imported(path)]
     assert len(imports) > 60
     assert [(str(path), str(name)) for path, name in imports if not name.is_file()] == []
+
+
+def imported(module: Path) -> list[Path]:
+    """Return the modules that a module names in its imports."""
+    names = re.findall(r'\b(?:from|import)\s*\(?\s*"(\.[^"]+)"', module.read_text("utf-8"))
+    return [(module.parent / name).resolve() for name in names]
+
+
+def test_document_preloads_each_module_that_its_script_reaches() -> None:
+    document = (UI / "index.html").read_text(encoding="utf-8")
+    preloaded = re.findall(r'<link rel="modulepreload" href="/ui/([^"]+)"', document)
+    script = re.findall(r'<script type="module" src="/ui/([^"]+)"', document)
+    reached: set[Path] = set()
+    waiting = [(UI / name).resolve() for name in script]
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            waiting += imported(module)
+    assert len(script) == 1
+    assert sorted(preloaded) == sorted(str(path.relative_to(UI.resolve())) for path in reached)
 
 
 def test_files_are_asked_for_anew_and_not_sent_again(client: TestClient) -> None:
