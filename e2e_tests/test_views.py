@@ -22,6 +22,8 @@ from e2e_tests.pages import (
 )
 from pytest_proxmox.browser import Account, ambiguous_selectors
 
+REFRESH_MS = 5000  # how often a page asks for the apps
+
 # --- the page contract --------------------------------------------------------------------------
 
 
@@ -310,6 +312,9 @@ def test_what_one_page_does_is_seen_on_another(
 ) -> None:
     mine, admins = DashboardPage(authenticated_page), DashboardPage(page_of("admin"))
     mine.navigate_to_my_apps()
+    admins.page.clock.install()
+    admins.page.reload()  # its timers are those of the clock now
     admins.navigate_to_my_apps()
     mine.stop_app(deployed_app["hostname"])
+    admins.page.clock.fast_forward(REFRESH_MS)
     expect(admins.card(deployed_app["hostname"])).to_have_attribute("data-status", "stopped")

@@ -17,7 +17,7 @@ from src_app.proxmox.errors import ForeignGuest, GuestNotFound, VmidTaken
 from src_app.services.work import Work
 
 VMID_TRIES = 25
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 3.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 1.0  # somebody waits for the app
 ADDRESS_TIMEOUT_S = 60.0
 DATA = "mp0"
 

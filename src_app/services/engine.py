@@ -106,7 +106,7 @@ class Engine:
             row = await self._context.store.aread(lambda db: db.operations.get(operation_id))
             if row.status in queue.FINAL:
                 return row
-            await self._context.clock.pause(IDLE_S)
+            await self._context.clock.pause(_until_due(row))
 
     @staticmethod
     def _release_dead(db: RepositoryFactory) -> None:
@@ -252,6 +252,13 @@ class Engine:
         await work.save(error=error)
         await procedure.give_up(work)
         await work.finish("failed", error=error)
+
+
+def _until_due(row: Operation) -> float:
+    """Return how long to pause before the operation is looked at again, in seconds."""
+    if row.worker is not None or row.not_before is None:
+        return IDLE_S  # another process may end it, or give it back
+    return min(max((row.not_before - now()).total_seconds(), 0.0), IDLE_S)
 
 
 def _words(exc: BaseException) -> str:

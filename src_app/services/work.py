@@ -71,7 +71,7 @@ class Work:
     async def note(self, text: str) -> None:
         """Add a line to the log that the user sees."""
         self._log = [*self._log, f"{now():%H:%M:%S} {text}"][-LOG_LINES:]
-        await self._write({"log": list(self._log)})
+        await self._show({"log": list(self._log)})
 
     async def begin(self, step: Step) -> None:
         """Show that a step begins.
@@ -82,7 +82,7 @@ class Work:
         if await self.db(lambda db: db.operations.get(self.id).cancel_requested):
             raise Cancelled
         self._log = [*self._log, f"{now():%H:%M:%S} {step.title}"][-LOG_LINES:]
-        await self._write({"step": step.title, "percent": step.percent, "log": list(self._log)})
+        await self._show({"step": step.title, "percent": step.percent, "log": list(self._log)})
 
     async def passed(self, count: int) -> None:
         """Store that the first ``count`` steps are done."""
@@ -92,7 +92,7 @@ class Work:
         """Store that the operation is to be undone, and why."""
         self._log = [*self._log, f"{now():%H:%M:%S} {error}"][-LOG_LINES:]
         self.plan.update(direction=BACK, error=error, cancelled=cancelled)
-        await self._write({"plan": dict(self.plan), "log": list(self._log), "error": error})
+        await self._show({"plan": dict(self.plan), "log": list(self._log), "error": error})
 
     async def postpone(self, until: Any, why: str) -> None:
         """Give the operation back to the queue until a later time."""
@@ -105,6 +105,12 @@ class Work:
         if status == "succeeded":
             values |= {"percent": 100, "step": "Done"}
         await self.db(lambda db: queue.finish(db, self.id, self._worker, values))
+        self.context.news.tell(self.id)
+
+    async def _show(self, values: dict[str, Any]) -> None:
+        """Write what users see, and tell those who look."""
+        await self._write(values)
+        self.context.news.tell(self.id)
 
     async def _write(self, values: dict[str, Any]) -> None:
         await self.db(lambda db: queue.write(db, self.id, self._worker, values))

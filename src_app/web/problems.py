@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -133,7 +133,8 @@ async def _invalid(_request: Request, exc: Exception) -> JSONResponse:
 async def _http(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
     if exc.status_code == 404 and pages.wants_page(request):
-        return FileResponse(pages.DOCUMENT, 404)
+        files: pages.Files = request.app.state.pages
+        return files.document(request, status=404)
     if exc.status_code == 400:  # FastAPI's word for a body that is no text at all
         return problem(422, str(exc.detail), code="invalid", fields={"body": str(exc.detail)})
     code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(

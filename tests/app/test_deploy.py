@@ -98,7 +98,7 @@ def test_second_operation_on_an_app_is_refused_while_one_runs(
     owner: Caller, proxmox_faults: Faults
 ) -> None:
     app = owner.deploy()
-    proxmox_faults.add(effect="latency", seconds=1.0, method="POST", path="**/status/**")
+    proxmox_faults.add(effect="latency", seconds=1.0, method="POST", path="**/status/**", times=1)
     begun = owner.post(f"/apps/{app['id']}/actions", action="stop")
     answer = owner.expect(409, f"/apps/{app['id']}/actions", action="start")
     assert answer["code"] == "busy"

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from src_app.services.manager import PROCEDURES
-from src_app.web.pages import UI, VIEWS
+from src_app.web.pages import UI, VIEWS, Files
 from tests.app.conftest import VMIDS, Caller
 
 pytestmark = [pytest.mark.vmid_range(size=VMIDS)]
@@ -20,7 +27,8 @@ ELSEWHERE = re.compile(r"""(?:src|href|from|import|url)\s*[=(]?\s*["'(](?:https?
 def test_each_view_is_the_one_document(client: TestClient, path: str) -> None:
     page = client.get(path)
     assert page.status_code == 200
-    assert page.text == (UI / "index.html").read_text(encoding="utf-8")
+    written = (UI / "index.html").read_text(encoding="utf-8")
+    assert re.sub(r'="/ui/~\w+/', '="/ui/', page.text) == written
     assert "unsafe-eval" not in page.headers["content-security-policy"]
 
 
@@ -37,13 +45,74 @@ def test_pages_load_nothing_from_elsewhere() -> None:
 
 
 def test_each_module_finds_what_it_imports() -> None:
-    imports = [
-        (path, path.parent / name)
-        for path in UI.rglob("*.js")
-        for name in re.findall(r'from\s*"(\.[^"]+)"', path.read_text("utf-8"))
-    ]
+    imports = [(path, name) for path in UI.rglob("*.js") for name in imported(path)]
     assert len(imports) > 60
     assert [(str(path), str(name)) for path, name in imports if not name.is_file()] == []
+
+
+def imported(module: Path) -> list[Path]:
+    """Return the modules that a module names in its imports."""
+    names = re.findall(r'\b(?:from|import)\s*\(?\s*"(\.[^"]+)"', module.read_text("utf-8"))
+    return [(module.parent / name).resolve() for name in names]
+
+
+def test_document_preloads_each_module_that_its_script_reaches() -> None:
+    document = (UI / "index.html").read_text(encoding="utf-8")
+    preloaded = re.findall(r'<link rel="modulepreload" href="/ui/([^"]+)"', document)
+    script = re.findall(r'<script type="module" src="/ui/([^"]+)"', document)
+    reached: set[Path] = set()
+    waiting = [(UI / name).resolve() for name in script]
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            waiting += imported(module)
+    assert len(script) == 1
+    assert sorted(preloaded) == sorted(str(path.relative_to(UI.resolve())) for path in reached)
+
+
+def test_files_of_the_present_version_are_kept_for_good(client: TestClient) -> None:
+    named = re.findall(r'(?:src|href)="(/ui/[^"#]+)', client.get("/").text)
+    caching = {client.get(path).headers["cache-control"] for path in named}
+    assert caching == {"public, max-age=31536000, immutable"}
+
+
+def test_files_of_another_version_are_not_kept(client: TestClient) -> None:
+    answer = client.get("/ui/~0123456789abcdef/app.css")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-cache")
+    assert answer.content == (UI / "app.css").read_bytes()
+
+
+def test_edited_file_has_another_version_at_the_next_load(tmp_path: Path) -> None:
+    folder = tmp_path / "ui"
+    shutil.copytree(UI, folder)
+    files = Files(folder)
+    app = Starlette(routes=[Route("/", files.document), Route("/ui/{path:path}", _file_of(files))])
+    with TestClient(app) as browser:
+        first = stylesheet(browser)
+        (folder / "app.css").write_text("body { color: red; }", encoding="utf-8")
+        second = stylesheet(browser)
+        assert first != second
+        assert browser.get(second).text == "body { color: red; }"
+        assert browser.get(first).headers["cache-control"] == "no-cache"
+
+
+def stylesheet(browser: TestClient) -> str:
+    """Return the address of the style sheet, as the document names it now."""
+    found = re.search(r'rel="stylesheet" href="([^"]+)"', browser.get("/").text)
+    assert found is not None
+    return found[1]
+
+
+def _file_of(files: Files) -> Callable[[Request], Response]:
+    return lambda request: files.file(request, request.path_params["path"])
+
+
+@pytest.mark.parametrize(
+    "path", ["/ui/", "/ui/js", "/ui/none.js", "/ui/../pages.py", "/ui/%2e%2e/pages.py", "/ui/~x"]
+)
+def test_what_is_no_file_of_the_page_is_not_found(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 404
 
 
 def test_files_are_asked_for_anew_and_not_sent_again(client: TestClient) -> None:

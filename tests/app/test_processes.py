@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from pytest_proxmox.fixtures.embedded import EmbeddedProxmox
+from src_app.clock import SystemClock
 from src_app.configuration import Configuration
 from src_app.db import queue
 from src_app.db.models import Operation, now
 from src_app.db.repositories import RepositoryFactory
 from src_app.security.tokens import Identity
 from src_app.services.apps import DeployRequest
-from src_app.services.engine import is_dead, worker_name
+from src_app.services.engine import Engine, is_dead, worker_name
 from src_app.services.manager import Manager
 from src_app.services.work import Procedure, Step, Work
 from tests.app.conftest import CHEAP, PASSWORD, VMIDS
@@ -109,21 +110,48 @@ async def test_process_that_lost_its_operation_writes_nothing_more(
 async def test_mistake_of_ours_ends_the_operation_after_some_attempts(
     manager: Manager, identity: Identity, configuration: Configuration
 ) -> None:
+    quick = replace(configuration, retry_pause_s=0.001)
+    engine = Engine(replace(manager.context, config=quick), {"deploy": broken()})
+    number = ask(manager, identity, "site")
+    row = await engine.complete(number)
+    assert (row.status, row.attempts) == ("failed", 5)
+    assert "mistake of its own" in str(row.error)
+    assert manager.store.read(lambda db: db.locks.count()) == 0
+    manager.store.close()
+
+
+def broken() -> Procedure:
+    """Return a procedure with a mistake of ours in it."""
+
     async def stumble(_work: Work) -> None:
         raise KeyError("a mistake")
 
     async def nothing(_work: Work) -> None:
         return None
 
-    broken = Procedure((Step("Stumbling", 1, stumble),), undo=nothing, give_up=nothing)
-    quick = replace(configuration, retry_pause_s=0.001)
-    context = replace(manager.context, config=quick)
-    engine = type(manager.engine)(context, {"deploy": broken})
-    number = ask(manager, identity, "site")
-    row = await engine.complete(number)
-    assert (row.status, row.attempts) == ("failed", 5)
-    assert "mistake of its own" in str(row.error)
-    assert manager.store.read(lambda db: db.locks.count()) == 0
+    return Procedure((Step("Stumbling", 1, stumble),), undo=nothing, give_up=nothing)
+
+
+class Pauses(SystemClock):
+    """Remembers how long was waited."""
+
+    def __init__(self) -> None:
+        self.made: list[float] = []
+
+    async def pause(self, duration_s: float) -> None:
+        self.made.append(duration_s)
+        await super().pause(duration_s)
+
+
+async def test_next_attempt_is_made_when_it_is_due(
+    manager: Manager, identity: Identity, configuration: Configuration
+) -> None:
+    clock, pause_s = Pauses(), 0.05
+    quick = replace(configuration, retry_pause_s=pause_s)
+    engine = Engine(replace(manager.context, config=quick, clock=clock), {"deploy": broken()})
+    await engine.complete(ask(manager, identity, "site"))
+    assert clock.made
+    assert max(clock.made) <= pause_s
     manager.store.close()
 
 

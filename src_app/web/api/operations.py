@@ -23,7 +23,7 @@ from src_app.web.schemas import Name, OperationOut, OperationPage
 from src_app.web.wiring import AnyUser, TheManager
 
 router = APIRouter(tags=["operations"])
-LOOK_S = 0.25
+LOOK_S = 0.25  # what another process does is seen by looking; this one's own work is told
 KEEP_ALIVE_S = 15.0
 Status = Literal["queued", "running", "succeeded", "failed", "rolled_back", "cancelled"]
 
@@ -104,16 +104,28 @@ async def _changes(manager: Manager, first: OperationOut) -> AsyncIterator[str]:
     """Yield events until the operation is final; another process may be the one that does it."""
     shown, quiet_s = first, 0.0
     yield _event(first)
-    while shown.status not in FINAL:
-        await asyncio.sleep(LOOK_S)
-        row = await manager.store.aread(lambda db: db.operations.get(first.id))
-        now = operation_out(row)
-        if now != shown:
-            shown, quiet_s = now, 0.0
-            yield _event(now)
-        elif (quiet_s := quiet_s + LOOK_S) >= KEEP_ALIVE_S:
-            quiet_s = 0.0
-            yield ": still here\n\n"
+    with manager.context.news.followed(first.id) as news:
+        while shown.status not in FINAL:
+            news.clear()
+            row = await manager.store.aread(lambda db: db.operations.get(first.id))
+            now = operation_out(row)
+            if now != shown:
+                shown, quiet_s = now, 0.0
+                yield _event(now)
+            elif quiet_s >= KEEP_ALIVE_S:
+                quiet_s = 0.0
+                yield ": still here\n\n"
+            elif not await _is_told(news):
+                quiet_s += LOOK_S
+
+
+async def _is_told(news: asyncio.Event) -> bool:
+    """Return at the next change, or after ``LOOK_S``: whether this process knows of a change."""
+    try:
+        await asyncio.wait_for(news.wait(), LOOK_S)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _event(operation: OperationOut) -> str:
