@@ -1,8 +1,8 @@
 """The app on a served Proxmox that it knows by address and by a weak token only.
 
-Its time is six hundred times as fast as ours: a task of seconds takes milliseconds. The suite of
-``tests/app`` runs here a second time, but for the tests that make Proxmox fail or put guests into
-it: nobody can tell a server to from outside.
+Its time is sixty times as fast as ours. The suite of ``tests/app`` runs here a second time, but
+for the tests that make Proxmox fail or put guests into it: nobody can tell a server to from
+outside.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def _is_inside(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A served Proxmox whose time runs six hundred times as fast as ours."""
+    """A served Proxmox whose time runs sixty times as fast as ours."""
     folder = tmp_path_factory.mktemp("served")
-    with serving(folder, "--clock", "real", "--scale", "600", world=str(WORLD)) as served:
+    with serving(folder, "--clock", "real", "--scale", "60", world=str(WORLD)) as served:
         yield served
 
 
@@ -120,7 +120,7 @@ def configuration(
         database_url=f"sqlite:///{database}",
         secret_key=KEY,
         vmids=Span(first, first + VMIDS - 1),
-        health_timeout_s=1.0,
+        health_timeout_s=2.0,
         retry_pause_s=0.1,
         sync_s=3600.0,
     )
