@@ -134,7 +134,17 @@ def second(ansible: Ansible, first: Ran) -> Ran:
 
 
 @pytest.fixture(scope="module")
-def inventory(ansible: Ansible, second: Ran) -> dict[str, Any]:
+def made(served: Served, second: Ran) -> dict[str, Any]:
+    """What Proxmox has in that state, asked for before the actions change it."""
+    return {
+        "guests": served.api.cluster.resources.get(type="vm"),
+        "members": served.api.pools.get(poolid="ci")[0]["members"],
+        "config": served.api.nodes("pve").qemu(120).config.get(),
+    }
+
+
+@pytest.fixture(scope="module")
+def inventory(ansible: Ansible, made: dict[str, Any]) -> dict[str, Any]:
     """What the inventory plugin finds in that state."""
     return ansible.inventory()
 
@@ -157,18 +167,16 @@ def test_the_second_run_changes_nothing(second: Ran) -> None:
     assert second.changed == []
 
 
-def test_what_it_made_is_there(served: Served, inventory: dict[str, Any]) -> None:
-    guests = {row["vmid"]: row for row in served.api.cluster.resources.get(type="vm")}
+def test_what_it_made_is_there(made: dict[str, Any]) -> None:
+    guests = {row["vmid"]: row for row in made["guests"]}
     assert {vmid: (row["name"], row["status"]) for vmid, row in guests.items()} == {
         110: ("web", "running"),
         120: ("db", "running"),
         121: ("golden", "stopped"),
     }
-    members = served.api.pools.get(poolid="ci")[0]["members"]
-    assert {row["id"] for row in members} == {"lxc/110", "storage/pve/local-lvm"}
-    disks = served.api.nodes("pve").qemu(120).config.get()
-    assert disks["scsi1"] == "local-lvm:vm-120-disk-1,size=1G"
-    assert disks["net1"].startswith("virtio=BC:24:11:00:00:77,")
+    assert {row["id"] for row in made["members"]} == {"lxc/110", "storage/pve/local-lvm"}
+    assert made["config"]["scsi1"] == "local-lvm:vm-120-disk-1,size=1G"
+    assert made["config"]["net1"].startswith("virtio=BC:24:11:00:00:77,")
 
 
 def test_the_inventory_groups_guests_by_kind_state_and_pool(inventory: dict[str, Any]) -> None:
